@@ -1,0 +1,3 @@
+//! How peers talk. Pure: no clock, no socket, no thread, no randomness of the operating system.
+
+pub mod wire;
