@@ -86,6 +86,13 @@ impl House {
     }
 
     fn is_test_code(&self, file: &str) -> bool {
+        if self
+            .sources
+            .values()
+            .any(|source| source.test_files.iter().any(|test| test == file))
+        {
+            return true;
+        }
         let module = source::module_of(file);
         let mut declared = self
             .sources

@@ -6,6 +6,7 @@
 //! tables in `docs/architecture.md`) has to change, with a reason.
 
 mod house;
+mod lex;
 mod map;
 mod source;
 
@@ -207,12 +208,19 @@ fn comments_strings_and_tests_are_not_source_but_what_follows_them_is() {
         #[cfg(test)]
         use crate::proto::channel::Link;
         struct T { #[cfg(test)] link: crate::proto::channel::Link, other: u8 }
+        #[cfg(all(test, feature = "tools"))]
+        use crate::proto::channel::Link;
         #[cfg(not(test))]
-        use crate::client::Client;"##;
+        use crate::client::Client;
+        #[cfg(any(test, feature = "tools"))]
+        use crate::server::Server;"##;
     let found = violations(&[("proto/netcode/mod.rs", text)]);
     assert_eq!(
         found,
-        ["src/proto/netcode/mod.rs:15: proto/netcode -> client"]
+        [
+            "src/proto/netcode/mod.rs:17: proto/netcode -> client",
+            "src/proto/netcode/mod.rs:19: proto/netcode -> server",
+        ]
     );
 }
 
@@ -221,6 +229,14 @@ fn a_file_of_tests_is_test_code() {
     let found = violations(&[
         ("proto/netcode/mod.rs", "#[cfg(test)]\nmod tests;"),
         ("proto/netcode/tests.rs", "use crate::proto::channel::Link;"),
+        (
+            "proto/netcode/session.rs",
+            "#[cfg(test)]\n#[path = \"session_tests.rs\"]\nmod tests;",
+        ),
+        (
+            "proto/netcode/session_tests.rs",
+            "use crate::proto::channel::Link;",
+        ),
     ]);
     assert_eq!(found, Vec::<String>::new());
 }

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::lex::{Token, lex};
+
 /// A module's place in the crate: `["proto", "netcode"]`. The crate root is empty.
 pub(crate) type ModulePath = Vec<String>;
 
@@ -35,7 +37,9 @@ pub(crate) struct Source {
     pub(crate) mentions: Vec<Mention>,
     /// Modules declared as `#[cfg(test)] mod name;`: their files are test code.
     pub(crate) test_modules: Vec<ModulePath>,
-    /// The lines of `#[path = ...]` attributes, which would make the map lie.
+    /// Files that such a declaration names with `#[path = ...]`.
+    pub(crate) test_files: Vec<String>,
+    /// The lines of `#[path = ...]` attributes outside tests, which would make the map lie.
     pub(crate) path_attributes: Vec<usize>,
 }
 
@@ -54,9 +58,11 @@ pub(crate) fn module_of(file: &str) -> ModulePath {
 /// Reads one file.
 pub(crate) fn read(file: &str, text: &str) -> Source {
     let home = module_of(file);
+    let folder = file.rfind('/').map_or("", |end| &file[..=end]).to_owned();
     let mut source = Source::default();
     source.modules.insert(home.clone(), Module::default());
     let mut reader = Reader {
+        folder,
         tokens: lex(text),
         at: 0,
         scopes: vec![(home, 0)],
@@ -67,15 +73,9 @@ pub(crate) fn read(file: &str, text: &str) -> Source {
     reader.source
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    /// `::`
-    Joint,
-    Mark(char),
-}
-
 struct Reader {
+    /// Where the file lies, with a final `/`; what `#[path]` counts from.
+    folder: String,
     tokens: Vec<(Token, usize)>,
     at: usize,
     /// The module being read, and the brace depth at which it ends.
@@ -169,18 +169,21 @@ impl Reader {
         }
     }
 
-    /// `cfg(test)`, also inside `all(..)` or `any(..)`, but not `not(test)`.
+    /// True only in tests: `cfg(test)` or `cfg(all(test, ..))`. What is built for tests *as well*
+    /// (`any(test, ..)`), or not for them, is source.
     fn is_test_attribute(&self, start: usize) -> bool {
-        if self.word(start) != Some("cfg") {
-            return false;
-        }
-        let mut ahead = start;
-        while self.mark(ahead) != Some(']') && self.at + ahead < self.tokens.len() {
-            if self.word(ahead) == Some("test") && self.word(ahead.saturating_sub(2)) != Some("not")
-            {
-                return true;
+        let mut around = Vec::new();
+        for ahead in start.. {
+            match (self.word(ahead), self.mark(ahead)) {
+                (Some("test"), _) if around.first() == Some(&"cfg") => {
+                    return around[1..].iter().all(|word| *word == "all");
+                }
+                (_, Some('(')) => around.push(self.word(ahead - 1).unwrap_or_default()),
+                (_, Some(')')) => drop(around.pop()),
+                (_, Some(']')) => return false,
+                _ if self.at + ahead >= self.tokens.len() => return false,
+                _ => {}
             }
-            ahead += 1;
         }
         false
     }
@@ -189,6 +192,13 @@ impl Reader {
     /// arm) its comma.
     fn skip_item(&mut self) {
         while self.mark(0) == Some('#') {
+            if let (Some("path"), Some((Token::Text(name), _))) =
+                (self.word(2), self.tokens.get(self.at + 4))
+            {
+                self.source
+                    .test_files
+                    .push(format!("{}{name}", self.folder));
+            }
             self.skip_to_matching(']');
         }
         let is_field = !self.word(0).is_some_and(|word| KEYWORDS.contains(&word));
@@ -395,137 +405,3 @@ const KEYWORDS: &[&str] = &[
     "unsafe",
     "use",
 ];
-
-/// Words, joints and marks with their lines; no comments, strings, characters or numbers.
-fn lex(text: &str) -> Vec<(Token, usize)> {
-    let mut lexer = Lexer {
-        rest: text,
-        line: 1,
-        tokens: Vec::new(),
-    };
-    while lexer.step() {}
-    lexer.tokens
-}
-
-struct Lexer<'t> {
-    rest: &'t str,
-    line: usize,
-    tokens: Vec<(Token, usize)>,
-}
-
-impl Lexer<'_> {
-    fn step(&mut self) -> bool {
-        let Some(first) = self.rest.chars().next() else {
-            return false;
-        };
-        if self.rest.starts_with("//") {
-            self.take(self.rest.find('\n').unwrap_or(self.rest.len()));
-        } else if self.rest.starts_with("/*") {
-            self.take(block_comment(self.rest));
-        } else if let Some(length) = string(self.rest) {
-            self.take(length);
-        } else if first == '\'' {
-            self.take(character_or_lifetime(self.rest));
-        } else if first.is_ascii_digit() {
-            self.take(number(self.rest));
-        } else if first.is_alphabetic() || first == '_' {
-            let raw = self.rest.strip_prefix("r#").map_or(0, |_| 2);
-            let length = raw + word_length(&self.rest[raw..]);
-            let word = self.rest[raw..length].to_owned();
-            self.push(Token::Word(word), length);
-        } else if self.rest.starts_with("::") {
-            self.push(Token::Joint, 2);
-        } else if first.is_whitespace() {
-            self.take(first.len_utf8());
-        } else {
-            self.push(Token::Mark(first), first.len_utf8());
-        }
-        true
-    }
-
-    fn push(&mut self, token: Token, length: usize) {
-        self.tokens.push((token, self.line));
-        self.take(length);
-    }
-
-    fn take(&mut self, length: usize) {
-        let (taken, rest) = self.rest.split_at(length);
-        self.line += taken.matches('\n').count();
-        self.rest = rest;
-    }
-}
-
-fn word_length(text: &str) -> usize {
-    text.find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(text.len())
-}
-
-fn number(text: &str) -> usize {
-    let whole = word_length(text);
-    let fraction = text[whole..]
-        .strip_prefix('.')
-        .filter(|rest| starts_with_digit(rest));
-    whole + fraction.map_or(0, |rest| 1 + word_length(rest))
-}
-
-fn starts_with_digit(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn block_comment(text: &str) -> usize {
-    let mut nesting = 0_usize;
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text.as_bytes()[at..];
-        match rest {
-            [b'/', b'*', ..] => (nesting, at) = (nesting + 1, at + 2),
-            [b'*', b'/', ..] => (nesting, at) = (nesting - 1, at + 2),
-            _ => at += 1,
-        }
-        if nesting == 0 {
-            return at;
-        }
-    }
-    text.len()
-}
-
-/// The length of the string literal that `text` starts with, of whatever kind.
-fn string(text: &str) -> Option<usize> {
-    let prefix = ["br", "cr", "b", "c", "r", ""].into_iter().find(|prefix| {
-        let rest = text.strip_prefix(prefix).unwrap_or("");
-        rest.starts_with('"')
-            || (prefix.contains('r') && rest.trim_start_matches('#').starts_with('"'))
-    })?;
-    let rest = text.strip_prefix(prefix)?;
-    if prefix.contains('r') {
-        let hashes = rest.len() - rest.trim_start_matches('#').len();
-        let end = format!("\"{}", "#".repeat(hashes));
-        let body = rest.get(hashes + 1..)?;
-        let length = body.find(&end).map_or(body.len(), |at| at + end.len());
-        return Some(prefix.len() + hashes + 1 + length);
-    }
-    Some(prefix.len() + 1 + quoted(rest.get(1..)?, b'"'))
-}
-
-/// How far it is past the closing quote, minding escapes.
-fn quoted(body: &str, quote: u8) -> usize {
-    let mut escaped = false;
-    for (at, byte) in body.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            byte if byte == quote => return at + 1,
-            _ => {}
-        }
-    }
-    body.len()
-}
-
-fn character_or_lifetime(text: &str) -> usize {
-    let body = &text[1..];
-    let mut characters = body.chars();
-    match (characters.next(), characters.next()) {
-        (Some('\\'), _) | (Some(_), Some('\'')) => 1 + quoted(body, b'\''),
-        _ => 1 + word_length(body),
-    }
-}
