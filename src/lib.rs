@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod game;
 pub mod id;
 mod names;
 pub mod proto;
