@@ -6,5 +6,7 @@
 
 pub mod id;
 mod names;
+#[cfg(any(test, feature = "server", feature = "tools"))]
+pub mod netsim;
 pub mod proto;
 pub mod time;
