@@ -4,6 +4,8 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+#[cfg(any(test, feature = "client"))]
+pub mod client;
 pub mod id;
 mod names;
 #[cfg(any(test, feature = "server", feature = "tools"))]
