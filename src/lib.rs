@@ -12,3 +12,5 @@ mod names;
 pub mod netsim;
 pub mod proto;
 pub mod time;
+#[cfg(feature = "tools")]
+pub mod tools;

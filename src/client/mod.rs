@@ -1,5 +1,7 @@
 //! The game-loop client: std only, no runtime, no thread, nothing that waits.
 
 pub mod clock;
+pub mod socket;
 
 pub use clock::{ClockStep, TickClock, TickTime};
+pub use socket::{DatagramSocket, SocketStats, StdSocket};
