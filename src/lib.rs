@@ -5,7 +5,13 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod game;
+#[cfg(any(test, feature = "client"))]
+pub mod client;
 pub mod id;
 mod names;
+#[cfg(any(test, feature = "server", feature = "tools"))]
+pub mod netsim;
 pub mod proto;
 pub mod time;
+#[cfg(feature = "tools")]
+pub mod tools;

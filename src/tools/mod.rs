@@ -1,0 +1,5 @@
+//! Bots, the load test, bad networks under real sockets: what one needs before the launch, not after.
+
+pub mod socket;
+
+pub use socket::ConditionedSocket;
