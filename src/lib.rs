@@ -7,4 +7,6 @@
 pub mod id;
 mod names;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod time;

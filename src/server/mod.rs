@@ -1,0 +1,3 @@
+//! The server that runs: shards, the tick loop and what they share.
+
+pub mod admission;
