@@ -8,14 +8,13 @@
 //!
 //! Knows addresses, lengths and the time it is told. Has no socket, no clock, no session and no key.
 
+mod clock;
+
 use core::num::NonZeroU32;
-use core::ops::Add;
-use core::sync::atomic::{AtomicU64, Ordering};
-use core::time::Duration;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use governor::clock::{Clock, Reference};
+use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
@@ -25,6 +24,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::id::ClientSlot;
 use crate::time::Timestamp;
+use clock::{Moment, ToldClock};
 
 /// How much may come in a second, and how much of it at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,53 +82,6 @@ impl Default for AdmissionConfig {
             patience_seconds: 5,
         }
     }
-}
-
-/// A clock that shows what it was last told.
-///
-/// `governor` asks a clock; this crate passes the time in. The hand is shared by all limiters of one shard.
-#[derive(Debug, Clone, Default)]
-struct ToldClock(Arc<AtomicU64>);
-
-impl ToldClock {
-    fn tell(&self, now: Timestamp) {
-        self.0.store(now.as_micros(), Ordering::Relaxed);
-    }
-}
-
-impl Clock for ToldClock {
-    type Instant = Moment;
-
-    fn now(&self) -> Moment {
-        Moment(Timestamp::from_micros(self.0.load(Ordering::Relaxed)))
-    }
-}
-
-/// A [`Timestamp`] in the words that `governor` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Moment(Timestamp);
-
-impl Add<Nanos> for Moment {
-    type Output = Self;
-
-    fn add(self, nanos: Nanos) -> Self {
-        Self(self.0 + Duration::from_nanos(nanos.as_u64()))
-    }
-}
-
-impl Reference for Moment {
-    fn duration_since(&self, earlier: Self) -> Nanos {
-        Nanos::new(nanos(self.0.since(earlier.0)))
-    }
-
-    fn saturating_sub(&self, duration: Nanos) -> Self {
-        Self(self.0.before(Duration::from_nanos(duration.as_u64())))
-    }
-}
-
-/// A duration in nanoseconds; 584 years at most.
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The cells of all prefixes: fixed in number, shared by all shards, 8 bytes each.
@@ -198,16 +151,25 @@ impl StateStore for PrefixCells {
 
 type Limiter<K, S> = RateLimiter<K, S, ToldClock, NoOpMiddleware<Moment>>;
 
+/// Which allowance is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Datagrams a second.
+    Datagrams,
+    /// Bytes a second.
+    Bytes,
+}
+
 /// What admission says of a player's authenticated datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
     /// Within the allowance.
     Within,
-    /// More datagrams than allowed; what comes next is dropped unread for a moment.
-    TooManyDatagrams,
-    /// More bytes than allowed; what comes next is dropped unread for a moment.
-    TooManyBytes,
-    /// Over an allowance for longer than we are patient: tell why and drop.
+    /// Over it; what comes next is dropped unread for a moment.
+    Over(Limit),
+    /// Over it for the first time in this second: a good moment to say so.
+    Warn(Limit),
+    /// Over it for longer than we are patient: tell why and drop.
     Expel,
 }
 
@@ -217,7 +179,7 @@ pub struct Admission {
     clock: ToldClock,
     config: AdmissionConfig,
     strangers: Limiter<IpAddr, PrefixCells>,
-    /// By slot index; grows to the highest index that was ever seated here.
+    /// By slot index, each made at the first datagram; grows to the highest index that ever spoke here.
     players: Vec<Option<Player>>,
 }
 
@@ -242,15 +204,20 @@ struct Excess {
 }
 
 impl Excess {
-    fn note(&mut self, now: Timestamp) -> u32 {
+    /// Notes one at `now`; `true` when it is the first in its second.
+    fn note(&mut self, now: Timestamp) -> bool {
         let second = now.as_micros() / 1_000_000;
-        if self.in_a_row == 0 || second > self.second + 1 {
-            self.in_a_row = 1;
-        } else if second == self.second + 1 {
-            self.in_a_row = self.in_a_row.saturating_add(1);
+        if self.in_a_row > 0 && second <= self.second {
+            return false;
         }
+        let goes_on = self.in_a_row > 0 && second == self.second + 1;
+        self.in_a_row = if goes_on {
+            self.in_a_row.saturating_add(1)
+        } else {
+            1
+        };
         self.second = second;
-        self.in_a_row
+        true
     }
 }
 
@@ -277,88 +244,78 @@ impl Admission {
         self.strangers.check_key(&from).is_ok()
     }
 
-    /// Gives a newly seated player a fresh allowance.
-    pub fn seat(&mut self, now: Timestamp, slot: ClientSlot) {
-        self.clock.tell(now);
-        let index = slot.index as usize;
-        if self.players.len() <= index {
-            self.players.resize_with(index + 1, || None);
-        }
-        let limiter = |allowance: Allowance| {
-            Limiter::direct_with_clock(allowance.quota(), self.clock.clone())
-        };
-        self.players[index] = Some(Player {
-            slot,
-            datagrams: limiter(self.config.player_datagrams),
-            bytes: limiter(self.config.player_bytes),
-            blocked_until: Timestamp::ZERO,
-            excess: Excess::default(),
-        });
-    }
-
-    /// Forgets a player who left.
-    pub fn release(&mut self, slot: ClientSlot) {
-        if let Some(place) = self.players.get_mut(slot.index as usize)
-            && place.as_ref().is_some_and(|player| player.slot == slot)
-        {
-            *place = None;
-        }
-    }
-
     /// Whether a datagram of this player's address may be looked at: not while the player is over an
     /// allowance.
     #[must_use]
     pub fn admits_player(&self, now: Timestamp, slot: ClientSlot) -> bool {
-        self.player(slot)
-            .is_none_or(|player| now >= player.blocked_until)
-    }
-
-    fn player(&self, slot: ClientSlot) -> Option<&Player> {
-        let player = self.players.get(slot.index as usize)?.as_ref()?;
-        (player.slot == slot).then_some(player)
+        match self.players.get(slot.index as usize) {
+            Some(Some(player)) if player.slot == slot => now >= player.blocked_until,
+            _ => true,
+        }
     }
 
     /// Charges a player for a datagram that was authenticated, and says what follows.
+    ///
+    /// Whoever speaks for the first time in a place starts with a fresh allowance.
     pub fn charge(&mut self, now: Timestamp, slot: ClientSlot, length: usize) -> Charge {
         self.clock.tell(now);
         let patience = self.config.patience_seconds;
-        let Some(player) = self
-            .players
-            .get_mut(slot.index as usize)
-            .and_then(Option::as_mut)
-        else {
-            return Charge::Within;
-        };
-        if player.slot != slot {
-            return Charge::Within;
-        }
-        let (verdict, until) = match player.take(length) {
+        let player = self.player(slot);
+        let (limit, until) = match player.take(length) {
             Ok(()) => return Charge::Within,
             Err(excess) => excess,
         };
         player.blocked_until = until;
-        if player.excess.note(now) > patience {
+        let is_first = player.excess.note(now);
+        if player.excess.in_a_row > patience {
             Charge::Expel
+        } else if is_first {
+            Charge::Warn(limit)
         } else {
-            verdict
+            Charge::Over(limit)
         }
+    }
+
+    /// The player of this slot, in the place of whoever had it before.
+    fn player(&mut self, slot: ClientSlot) -> &mut Player {
+        let index = slot.index as usize;
+        if self.players.len() <= index {
+            self.players.resize_with(index + 1, || None);
+        }
+        let place = &mut self.players[index];
+        if place.as_ref().is_some_and(|player| player.slot != slot) {
+            *place = None;
+        }
+        place.get_or_insert_with(|| Player::new(slot, &self.config, &self.clock))
     }
 }
 
 impl Player {
+    fn new(slot: ClientSlot, config: &AdmissionConfig, clock: &ToldClock) -> Self {
+        let limiter =
+            |allowance: Allowance| Limiter::direct_with_clock(allowance.quota(), clock.clone());
+        Self {
+            slot,
+            datagrams: limiter(config.player_datagrams),
+            bytes: limiter(config.player_bytes),
+            blocked_until: Timestamp::ZERO,
+            excess: Excess::default(),
+        }
+    }
+
     /// Takes one datagram of `length` bytes out of the allowances, or says which is spent and until when.
-    fn take(&self, length: usize) -> Result<(), (Charge, Timestamp)> {
+    fn take(&self, length: usize) -> Result<(), (Limit, Timestamp)> {
         if let Err(not_until) = self.datagrams.check() {
-            return Err((Charge::TooManyDatagrams, not_until.earliest_possible().0));
+            return Err((Limit::Datagrams, not_until.earliest_possible().0));
         }
         let Some(length) = u32::try_from(length).ok().and_then(NonZeroU32::new) else {
             return Ok(());
         };
         match self.bytes.check_n(length) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(not_until)) => Err((Charge::TooManyBytes, not_until.earliest_possible().0)),
+            Ok(Err(not_until)) => Err((Limit::Bytes, not_until.earliest_possible().0)),
             // Larger than the whole burst, which validation of the configuration rules out.
-            Err(_) => Err((Charge::TooManyBytes, self.bytes.clock().now().0)),
+            Err(_) => Err((Limit::Bytes, self.bytes.clock().now().0)),
         }
     }
 }
@@ -366,6 +323,7 @@ impl Player {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
     use rand::SeedableRng;
     use rand::rngs::ChaCha8Rng;
 
@@ -476,7 +434,7 @@ mod tests {
             }
             match admission.charge(now, ADA, 60) {
                 Charge::Within => accepted += 1,
-                Charge::TooManyDatagrams | Charge::TooManyBytes => limited += 1,
+                Charge::Over(_) | Charge::Warn(_) => limited += 1,
                 Charge::Expel => return (accepted, limited, Some(number / per_second)),
             }
         }
@@ -486,14 +444,12 @@ mod tests {
     #[test]
     fn a_client_at_four_times_the_usual_rate_is_never_limited() {
         let mut admission = admission();
-        admission.seat(Timestamp::from_millis(1_000), ADA);
         assert_eq!(play(&mut admission, 240, 600), (240 * 600, 0, None));
     }
 
     #[test]
     fn a_client_far_over_its_allowance_is_held_to_it_and_then_expelled() {
         let mut admission = admission();
-        admission.seat(Timestamp::from_millis(1_000), ADA);
         let (accepted, limited, expelled) = play(&mut admission, 24_000, 60);
         assert_eq!(expelled, Some(5));
         // The burst, and five seconds of the rate.
@@ -504,7 +460,6 @@ mod tests {
     #[test]
     fn an_excess_now_and_then_is_forgiven() {
         let mut admission = admission();
-        admission.seat(Timestamp::ZERO, ADA);
         for minute in 0..30 {
             // One second at ten times the rate, then a quiet minute.
             for number in 0..2_400 {
@@ -520,7 +475,6 @@ mod tests {
     fn bytes_are_limited_too() {
         let mut admission = admission();
         let now = Timestamp::from_millis(10);
-        admission.seat(now, ADA);
         let within = (0..240)
             .take_while(|_| admission.charge(now, ADA, 1_225) == Charge::Within)
             .count();
@@ -533,7 +487,6 @@ mod tests {
     fn forged_datagrams_cost_a_player_nothing() {
         let mut admission = admission();
         let now = Timestamp::from_millis(10);
-        admission.seat(now, ADA);
         // A forger asks with the player's address as often as it likes: only `charge` counts.
         for _ in 0..100_000 {
             assert!(admission.admits_player(now, ADA));
@@ -542,23 +495,28 @@ mod tests {
     }
 
     #[test]
-    fn the_next_player_in_a_place_starts_fresh_and_the_last_one_is_nobody() {
+    fn the_next_player_in_a_place_starts_fresh() {
         let mut admission = admission();
         let now = Timestamp::from_millis(10);
-        admission.seat(now, ADA);
         while admission.charge(now, ADA, 60) == Charge::Within {}
+        assert!(!admission.admits_player(now, ADA));
         let next = ClientSlot {
             generation: 8,
             ..ADA
         };
-        admission.seat(now, next);
+        assert!(admission.admits_player(now, next));
         assert_eq!(admission.charge(now, next, 60), Charge::Within);
-        admission.release(ADA);
-        assert!(
-            admission.player(next).is_some(),
-            "a late goodbye of the last one frees nothing"
-        );
-        admission.release(next);
-        assert!(admission.player(next).is_none());
+    }
+
+    #[test]
+    fn a_warning_comes_once_in_each_second_of_excess() {
+        let mut admission = admission();
+        let mut warnings = 0;
+        for number in 0..3_000 {
+            let now = Timestamp::from_millis(10_000 + number);
+            let charge = admission.charge(now, ADA, 60);
+            warnings += u32::from(matches!(charge, Charge::Warn(Limit::Datagrams)));
+        }
+        assert_eq!(warnings, 3);
     }
 }
