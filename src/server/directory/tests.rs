@@ -171,11 +171,13 @@ fn under_races_every_token_seats_once_and_no_place_is_given_twice() {
     let clients: Vec<AtomicUsize> = (0..40).map(|_| AtomicUsize::new(0)).collect();
     let seated: Vec<(u64, ClientSlot)> = thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(|| {
+            .map(|worker| {
+                let (directory, taken, clients) = (&directory, &taken, &clients);
+                scope.spawn(move || {
                     let mut seated = Vec::new();
                     for token in 0..TOKENS {
-                        let client = token % 40;
+                        // The same token in the hands of different clients, at about the same time.
+                        let client = (token + worker * 5) % 40;
                         let Ok(slot) = directory.seat(&claim(client, token)) else {
                             continue;
                         };
