@@ -12,6 +12,8 @@ mod names;
 #[cfg(any(test, feature = "server", feature = "tools"))]
 pub mod netsim;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod time;
 #[cfg(feature = "tools")]
 pub mod tools;
