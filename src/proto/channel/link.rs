@@ -400,6 +400,12 @@ impl Link {
         Some((self.config.channels()[index].id, message))
     }
 
+    /// Whether [`Self::poll_message`] has one.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        self.inbox.len() > 0
+    }
+
     /// The oldest verdict about a datagram with a body. Each datagram gets at most one.
     pub fn poll_delivery(&mut self) -> Option<Delivered> {
         self.deliveries.pop_front()
