@@ -162,7 +162,8 @@ impl Scratch {
                 (None, None) => break,
                 (Some(held), Some(see)) if held == see => {
                     self.plan_kept(**held, index, sight);
-                    (held_slots.next(), seen.next());
+                    held_slots.next();
+                    seen.next();
                     index += 1;
                 }
                 (Some(held), see) if see.is_none_or(|see| held < see) => {
