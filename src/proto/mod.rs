@@ -12,4 +12,5 @@ pub mod netcode;
 pub mod server;
 pub mod snapshot;
 pub mod stats;
+pub mod snapshot;
 pub mod wire;
