@@ -184,8 +184,8 @@ impl Rules {
         let per_tick = |speed: i32| (speed * METRE + hz / 2) / hz;
         Self {
             rate,
-            walk: per_tick(WALK_SPEED).clamp(1, TILE / 2),
-            acceleration: (WALK_ACCELERATION * METRE / (hz * hz)).clamp(1, TILE / 2),
+            walk: per_tick(WALK_SPEED).clamp(1, TILE / 2 - 1),
+            acceleration: (WALK_ACCELERATION * METRE / (hz * hz)).clamp(1, TILE / 2 - 1),
             bolt_speed: per_tick(BOLT_SPEED),
             bolt_life: rate.ticks_in(BOLT_LIFE).max(1),
             respawn: rate.ticks_in(RESPAWN_AFTER).max(1),
