@@ -275,6 +275,25 @@ fn two_who_shoot_at_the_same_tick_both_fall() {
 }
 
 #[test]
+fn who_is_shot_twice_at_once_dies_once() {
+    let mut scene = Scene::new(&[(4, 8), (28, 8), (16, 8)]);
+    for (who, aim) in [(0, EAST), (1, WEST)] {
+        let rail = Some(Weapon::Rail);
+        *scene.input(who) = ArenaInput {
+            aim,
+            fire: true,
+            weapon: rail,
+            ..ArenaInput::default()
+        };
+    }
+    scene.world.fighter_mut(slot(2)).unwrap().health = 60;
+    scene.play(16);
+    assert_eq!(scene.world.fighter(slot(2)).unwrap().deaths, 1);
+    // Who came first in the list of hits: a rule like any other, but one kill is one point.
+    assert_eq!((scene.score(0), scene.score(1)), (1, 0));
+}
+
+#[test]
 fn the_dead_stand_up_after_two_seconds_elsewhere_whole_and_armed() {
     let mut scene = Scene::new(&[(8, 8), (20, 8)]);
     scene.world.fighter_mut(slot(1)).unwrap().health = 10;
