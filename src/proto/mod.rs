@@ -1,3 +1,4 @@
 //! How peers talk. Pure: no clock, no socket, no thread, no randomness of the operating system.
 
+pub mod snapshot;
 pub mod wire;
