@@ -305,10 +305,8 @@ mod tests {
             (6 * TILE + half, true)
         );
         // One row further down the box passes: its upper edge only touches the tile.
-        assert_eq!(
-            walls.slide_x(4 * TILE + 300, 5 * TILE - half, half, 300).1,
-            false
-        );
+        let (_, stopped) = walls.slide_x(4 * TILE + 300, 5 * TILE - half, half, 300);
+        assert!(!stopped);
     }
 
     #[test]
