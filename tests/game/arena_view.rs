@@ -4,7 +4,7 @@ use tickwire::game::arena::map::{Area, Canvas, draw};
 use tickwire::game::arena::rules::{METRE, TILE};
 use tickwire::game::arena::{
     Arena, ArenaConfig, ArenaEvent, ArenaInput, PickupView, PlayerView, ProjectileView, Thing,
-    Walls, WallsSpec, World, things_of,
+    Walls, WallsSpec, Weapon, World, things_of,
 };
 use tickwire::game::{GameInput, Inputs, Outbox, Outgoing, Player, Simulation, SimulationConfig};
 use tickwire::id::{ClientId, EntityId, UserData};
@@ -82,6 +82,29 @@ fn a_frame_holds_the_world_to_the_last_bit() {
         );
     }
     assert_eq!(simulation.stats().inputs.applied, 2_400);
+}
+
+#[test]
+fn a_view_is_the_fighter_within_the_limits_of_the_fields() {
+    let mut world = World::new(ArenaConfig::default());
+    world.join(slot(0), ClientId(0)).unwrap();
+    let fighter = world.fighter_mut(slot(0)).unwrap();
+    (fighter.health, fighter.weapon, fighter.ammo) = (33, Weapon::Rail, [7, 4]);
+    (fighter.shots, fighter.score) = (65, 5_000);
+    let view = PlayerView::from(&*fighter);
+    let (health, weapon, ammo, shots, score) = (33, Weapon::Rail, 4, 1, 4_095);
+    let body = fighter.body;
+    assert_eq!(
+        view,
+        PlayerView {
+            body,
+            health,
+            weapon,
+            ammo,
+            shots,
+            score
+        }
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The game in the box: a top-down arena with walking, shooting, dying and picking things up.
 //!
 //! It is what the demo plays, what bots play and what the load test measures, and an example of a
-//! [`Game`](super::Game) that is more than a toy. Everything is integers, the only
+//! [`Game`] that is more than a toy. Everything is integers, the only
 //! randomness is a seeded generator, and nothing compares everybody with everybody: thousands
 //! fit, and the same seed and the same inputs give the same world on every platform.
 
