@@ -34,7 +34,7 @@ const MAX_PROBE_DOUBLINGS: u32 = 10;
 ///
 /// An idle link takes less than 2 KiB, and no amount of hostile payloads makes it take more than its
 /// configured buffers and a fixed rest.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Link {
     channels: Channels,
     max_ack_delay: Duration,
@@ -374,3 +374,6 @@ struct Checked<'p> {
     messages: SectionReader<'p>,
     body: &'p [u8],
 }
+
+#[cfg(test)]
+mod tests;
