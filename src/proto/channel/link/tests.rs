@@ -155,3 +155,36 @@ fn the_longest_message_leaves_whatever_the_budget_and_the_header() {
     assert!(len > 1_000);
     const { assert!(MAX_LEN + 5 + MAX_MESSAGE <= 1200) };
 }
+
+#[test]
+fn an_ack_makes_probes_impatient_again() {
+    let (mut one, mut other) = (link(), link());
+    let mut now = at(0);
+    let mut waits = |one: &mut Link, now: &mut Timestamp| {
+        one.send(CHANNEL, b"?").expect("there is room");
+        fill(one, *now, 0);
+        let mut waits = Vec::new();
+        while waits.len() < 2 {
+            let due = one.poll_timeout().expect("a message is in flight");
+            one.handle_timeout(due);
+            if one.wants_to_send(due) {
+                waits.push(due.since(*now));
+                *now = due;
+                let payload = fill(one, due, 0);
+                if waits.len() == 2 {
+                    other.receive(due, &payload).expect("honest");
+                }
+            }
+        }
+        // The ack is alone: a body would have `one` owe an ack itself.
+        *now += Duration::from_millis(25);
+        let ack = fill(&mut other, *now, 0);
+        one.receive(*now, &ack).expect("honest");
+        waits
+    };
+    let millis = |waits: [u64; 2]| waits.map(Duration::from_millis);
+    assert_eq!(waits(&mut one, &mut now), millis([325, 650]));
+    // The way took no time at all and the ack 25 ms; a timer is not finer than one more.
+    assert_eq!(waits(&mut one, &mut now), millis([26, 52]));
+    assert_eq!(one.stats().messages_queued, 0);
+}
