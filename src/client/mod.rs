@@ -1,7 +1,9 @@
 //! The game-loop client: std only, no runtime, no thread, nothing that waits.
 
 pub mod clock;
+pub mod interpolation;
 pub mod socket;
 
 pub use clock::{ClockStep, TickClock, TickTime};
+pub use interpolation::Span;
 pub use socket::{DatagramSocket, SocketStats, StdSocket};
