@@ -4,6 +4,7 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod game;
 #[cfg(any(test, feature = "client"))]
 pub mod client;
 pub mod id;
@@ -11,6 +12,8 @@ mod names;
 #[cfg(any(test, feature = "server", feature = "tools"))]
 pub mod netsim;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod time;
 #[cfg(feature = "tools")]
 pub mod tools;

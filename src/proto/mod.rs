@@ -1,3 +1,5 @@
 //! How peers talk. Pure: no clock, no socket, no thread, no randomness of the operating system.
 
+pub mod netcode;
+pub mod channel;
 pub mod wire;
