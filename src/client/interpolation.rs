@@ -50,21 +50,12 @@ impl Span {
     /// How far the moment is on the way from `from` to `to`: 0 to 1.
     #[must_use]
     pub fn fraction(&self) -> f32 {
-        self.fraction_between(self.from, self.to)
-    }
-
-    /// The same for one entity, whose two values may be older than the snapshots that hold them: `from` and `to`
-    /// are the ticks at which the values were true.
-    ///
-    /// An entity that the budget left out for a while so moves steadily instead of standing and leaping.
-    #[must_use]
-    pub fn fraction_between(&self, from: Tick, to: Tick) -> f32 {
-        let length = to.since(from);
-        if length == 0 || self.at.tick < from {
+        let length = self.to.since(self.from);
+        if length == 0 || self.at.tick < self.from {
             return 0.0;
         }
         // Ticks near each other: the differences are small and exact.
-        let passed = self.at.tick.since(from) as f32 + self.at.fraction;
+        let passed = self.at.tick.since(self.from) as f32 + self.at.fraction;
         (passed / length as f32).min(1.0)
     }
 
@@ -122,17 +113,6 @@ mod tests {
         assert_eq!(span(&[1_000], 10.0), None);
         let standing = span(&[10], 100_000.0).expect("the newest");
         assert_eq!((standing.from, standing.to), (Tick(10), Tick(10)));
-    }
-
-    #[test]
-    fn an_entity_that_was_left_out_for_a_while_moves_steadily() {
-        // In snapshot 12 its value is still that of tick 8, in 14 it is that of 14.
-        let between = |moment| {
-            let span = span(&[8, 10, 12, 14], moment).expect("in between");
-            span.fraction_between(Tick(8), Tick(14))
-        };
-        assert!((between(12.5) - 0.75).abs() < 1e-6);
-        assert!((between(13.5) - 5.5 / 6.0).abs() < 1e-6);
     }
 
     proptest! {
