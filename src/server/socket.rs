@@ -2,10 +2,6 @@
 //!
 //! Knows the operating system's options and errors. Has no session, no key and no protocol: datagrams are
 //! bytes with an address. No error of one peer ever stops it; errors are counted.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a driver: this file is where sockets are made"
-)]
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

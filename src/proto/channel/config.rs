@@ -104,6 +104,17 @@ pub struct LinkConfig {
     max_ack_delay: Duration,
 }
 
+impl Default for LinkConfig {
+    /// Channel 0 is reliable, channel 1 is not: what most games begin with, and what both ends agree on when
+    /// neither says otherwise.
+    fn default() -> Self {
+        Self {
+            channels: vec![ChannelConfig::reliable(0), ChannelConfig::unreliable(1)],
+            max_ack_delay: Self::MAX_ACK_DELAY,
+        }
+    }
+}
+
 impl LinkConfig {
     /// How long an ack may wait for something to travel with.
     pub const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
@@ -168,6 +179,12 @@ impl LinkConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_is_one_that_would_be_accepted() {
+        let default = LinkConfig::default();
+        assert_eq!(LinkConfig::new(default.channels.clone()), Ok(default));
+    }
 
     #[test]
     fn a_configuration_that_could_lock_up_is_refused() {

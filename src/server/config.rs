@@ -1,0 +1,257 @@
+//! How a server is to run, and whether that is possible: every wrong number is named before a socket opens.
+//!
+//! Knows numbers and their limits. Opens nothing and starts nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::AdmissionConfig;
+use crate::proto::channel::LinkConfig;
+use crate::proto::netcode::{Key, MAX_DATAGRAM, MAX_SERVERS};
+use crate::proto::snapshot::{FrameConfig, ViewConfig};
+use crate::time::TickRate;
+
+/// The most clients one process takes.
+pub const MAX_CLIENTS: u32 = 16_384;
+
+/// The most shards one process has.
+pub const MAX_SHARDS: u16 = 64;
+
+/// How a server runs. Start from [`ServerConfig::new`] and change what should be different.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Where to listen: `0.0.0.0:7777`. Port 0 lets the system choose. `[::]` listens on IPv4 too.
+    pub listen: SocketAddr,
+    /// The addresses that connect tokens name, 1 to 32. Empty: the address the socket got, which must not be a
+    /// wildcard then.
+    pub public_addresses: Vec<SocketAddr>,
+    /// The number of the game and its version; tokens for another one are not for us.
+    pub protocol_id: u64,
+    /// The key shared with the backend that issues connect tokens.
+    pub key: Key,
+    /// Places: 1 to 16,384. Default 1,000.
+    pub max_clients: u32,
+    /// Ticks a second: default 60.
+    pub tick_rate: TickRate,
+    /// Snapshots a second: default 30. Must divide the tick rate.
+    pub snapshot_rate: TickRate,
+    /// Threads that serve the network, each with a socket: 1 to 64. Default 1, which carries some thousand clients.
+    pub shards: u16,
+    /// The message channels, the same at both ends. Default: 0 is reliable, 1 is unreliable.
+    pub link: Arc<LinkConfig>,
+    /// How far clients see and how many bytes a snapshot may have.
+    pub view: ViewConfig,
+    /// The grid of the frames; `snapshot_every` in it follows from the rates above, whatever it says.
+    pub frames: FrameConfig,
+    /// Limits to strangers and players.
+    pub admission: AdmissionConfig,
+    /// Half-open handshakes that are remembered, per shard: 4 to 2^24, 128 bytes each. Default 65,536.
+    pub pending_handshakes: usize,
+    /// Events that wait for the tick loop at most, per shard: 64 to 1,048,576. Default 16,384.
+    pub inbox: usize,
+    /// How long a client with a session may take to say hello: 5 s.
+    pub hello_timeout: Duration,
+    /// How long a client may leave everything unacknowledged: 10 s.
+    pub unresponsive_after: Duration,
+    /// How long the end may take: clients are told why, queues flushed. Default 5 s.
+    pub drain_timeout: Duration,
+}
+
+/// What is wrong with a [`ServerConfig`]: which field, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ConfigError {
+    /// The name of the field.
+    pub field: &'static str,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// `Err` with a field and a sentence unless the condition holds.
+fn ensure(
+    holds: bool,
+    field: &'static str,
+    problem: impl Fn() -> String,
+) -> Result<(), ConfigError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError {
+            field,
+            problem: problem(),
+        })
+    }
+}
+
+impl ServerConfig {
+    /// A server for a thousand clients at 60 ticks and 30 snapshots a second, on port 7777 of every IPv4
+    /// address.
+    #[must_use]
+    pub fn new(protocol_id: u64, key: Key) -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 7777)),
+            public_addresses: Vec::new(),
+            protocol_id,
+            key,
+            max_clients: 1_000,
+            tick_rate: TickRate::HZ_60,
+            snapshot_rate: TickRate::HZ_30,
+            shards: 1,
+            link: Arc::new(LinkConfig::default()),
+            view: ViewConfig::default(),
+            frames: FrameConfig::default(),
+            admission: AdmissionConfig::default(),
+            pending_handshakes: 65_536,
+            inbox: 16_384,
+            hello_timeout: Duration::from_secs(5),
+            unresponsive_after: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Ticks from one snapshot to the next.
+    #[must_use]
+    pub const fn snapshot_every(&self) -> u16 {
+        self.tick_rate.hz() / self.snapshot_rate.hz()
+    }
+
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// The first field that cannot be, and what is allowed.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let (tick, snapshot) = (self.tick_rate, self.snapshot_rate);
+        ensure(tick.is_multiple_of(snapshot), "snapshot_rate", || {
+            let allowed: Vec<_> = (1..=tick.hz())
+                .filter(|rate| tick.hz().is_multiple_of(*rate))
+                .map(|rate| rate.to_string())
+                .collect();
+            format!(
+                "{snapshot} does not divide the tick rate of {tick}: allowed are {}",
+                allowed.join(", ")
+            )
+        })?;
+        ensure(
+            (1..=MAX_CLIENTS).contains(&self.max_clients),
+            "max_clients",
+            || format!("{} is not between 1 and {MAX_CLIENTS}", self.max_clients),
+        )?;
+        ensure((1..=MAX_SHARDS).contains(&self.shards), "shards", || {
+            format!("{} is not between 1 and {MAX_SHARDS}", self.shards)
+        })?;
+        ensure((64..=1 << 20).contains(&self.inbox), "inbox", || {
+            format!("{} is not between 64 and {}", self.inbox, 1 << 20)
+        })?;
+        ensure(
+            (4..=1 << 24).contains(&self.pending_handshakes),
+            "pending_handshakes",
+            || {
+                format!(
+                    "{} is not between 4 and {}",
+                    self.pending_handshakes,
+                    1 << 24
+                )
+            },
+        )?;
+        ensure(
+            self.public_addresses.len() <= MAX_SERVERS,
+            "public_addresses",
+            || {
+                format!(
+                    "{} are too many: at most {MAX_SERVERS}",
+                    self.public_addresses.len()
+                )
+            },
+        )?;
+        self.validate_addresses()?;
+        self.validate_admission()
+    }
+
+    fn validate_addresses(&self) -> Result<(), ConfigError> {
+        for address in &self.public_addresses {
+            ensure(
+                !address.ip().is_unspecified() && address.port() != 0,
+                "public_addresses",
+                || format!("no client can reach {address}: name a real address and port"),
+            )?;
+        }
+        ensure(
+            !self.public_addresses.is_empty() || !self.listen.ip().is_unspecified(),
+            "public_addresses",
+            || {
+                format!(
+                    "listening on {} says nothing about where clients find the server: name the \
+                     addresses that connect tokens are issued for",
+                    self.listen
+                )
+            },
+        )
+    }
+
+    fn validate_admission(&self) -> Result<(), ConfigError> {
+        let burst = self.admission.player_bytes.burst.get();
+        ensure(
+            burst as usize >= MAX_DATAGRAM,
+            "admission.player_bytes",
+            || format!("a burst of {burst} bytes is less than one datagram of {MAX_DATAGRAM}"),
+        )
+    }
+
+    /// The addresses that connect tokens may name, once the socket knows its own.
+    pub(super) fn addresses(&self, local: SocketAddr) -> Vec<SocketAddr> {
+        if self.public_addresses.is_empty() {
+            vec![local]
+        } else {
+            self.public_addresses.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::admission::Allowance;
+
+    fn config() -> ServerConfig {
+        let mut config = ServerConfig::new(7, Key::from_bytes([1; 32]));
+        config.listen = "127.0.0.1:0".parse().expect("an address");
+        config
+    }
+
+    /// The error that one change to a good configuration gives.
+    fn refused(change: impl FnOnce(&mut ServerConfig)) -> String {
+        let mut config = config();
+        change(&mut config);
+        config.validate().expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn the_default_is_good_once_it_says_where_clients_find_it() {
+        assert_eq!(config().validate(), Ok(()));
+        let wildcard =
+            refused(|config| config.listen = ServerConfig::new(7, config.key.clone()).listen);
+        assert!(
+            wildcard.starts_with("public_addresses: listening on 0.0.0.0:7777"),
+            "{wildcard}"
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_what_is_allowed() {
+        let rate = refused(|config| config.snapshot_rate = TickRate::new(25).expect("a rate"));
+        assert_eq!(
+            rate,
+            "snapshot_rate: 25 Hz does not divide the tick rate of 60 Hz: allowed are \
+             1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60"
+        );
+        let places = refused(|config| config.max_clients = 0);
+        assert_eq!(places, "max_clients: 0 is not between 1 and 16384");
+        assert!(refused(|config| config.shards = 65).contains("between 1 and 64"));
+        let port = refused(|config| config.public_addresses = vec![config.listen]);
+        assert!(port.contains("127.0.0.1:0"), "{port}");
+        let burst = refused(|config| config.admission.player_bytes = Allowance::new(9, 9));
+        assert!(burst.starts_with("admission.player_bytes"), "{burst}");
+    }
+}

@@ -1,0 +1,221 @@
+//! A running server as its owner sees it: figures, bans, kicks, and the end.
+//!
+//! Knows the threads and the roads to them. What travels on those roads is told elsewhere.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::ServerError;
+use super::clock::ServerClock;
+use super::directory::{Directory, Resident};
+use super::metrics::{ServerStats, ShardMetrics, ShardStats};
+use super::shard::{Command, Stop};
+use super::tick::TickMetrics;
+use crate::game::Recipients;
+use crate::id::{ClientId, ClientSlot};
+use crate::proto::event::{DisconnectReason, Warning};
+use crate::time::Timestamp;
+
+/// What all threads of a server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) local: SocketAddr,
+    pub(super) clock: ServerClock,
+    pub(super) started: Timestamp,
+    pub(super) directory: Arc<Directory>,
+    pub(super) shards: Vec<ShardLink>,
+    pub(super) tick: Arc<TickMetrics>,
+    pub(super) stop: watch::Sender<Stop>,
+    pub(super) world_stop: Arc<AtomicBool>,
+    pub(super) world: OnceLock<Thread>,
+}
+
+/// The owner's road to one shard.
+#[derive(Debug)]
+pub(super) struct ShardLink {
+    pub(super) metrics: Arc<ShardMetrics>,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+impl Shared {
+    /// Asks every thread to end; only the first call counts.
+    pub(super) fn stop(&self, text: &str) {
+        self.stop.send_if_modified(|stop| {
+            let is_first = stop.is_none();
+            if is_first {
+                *stop = Some(Arc::from(text));
+            }
+            is_first
+        });
+        self.world_stop.store(true, Ordering::Release);
+        if let Some(world) = self.world.get() {
+            world.unpark();
+        }
+    }
+}
+
+/// A handle to look at a running server and to steer it; cheap to clone, usable from any thread.
+#[derive(Debug, Clone)]
+pub struct ServerControl {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ServerControl {
+    /// The address the server listens on, with the port the system chose.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    /// Everything that was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        let shared = &self.shared;
+        let shards: Vec<_> = shared
+            .shards
+            .iter()
+            .map(|shard| shard.metrics.read())
+            .collect();
+        let mut total = ShardStats::default();
+        for shard in &shards {
+            total.merge(shard);
+        }
+        ServerStats {
+            uptime_seconds: shared.clock.now().since(shared.started).as_secs_f64(),
+            seated: shared.directory.seated(),
+            capacity: shared.directory.capacity(),
+            used_tokens: shared.directory.used_tokens(),
+            tick: shared.tick.read(),
+            total,
+            shards,
+        }
+    }
+
+    /// Who is connected, by place.
+    #[must_use]
+    pub fn roster(&self) -> Vec<Resident> {
+        self.shared.directory.roster()
+    }
+
+    /// Ends a client's session and tells it why (at most 120 bytes of text arrive). `false` when it is not
+    /// connected, or its shard takes no commands at the moment.
+    pub fn kick(&self, client: ClientId, text: &str) -> bool {
+        let slot = self.shared.directory.slot_of(client);
+        slot.is_some_and(|slot| self.end(slot, DisconnectReason::Kicked, text))
+    }
+
+    /// Bans a client from this process until [`lift_ban`](Self::lift_ban), and ends its session if it has one.
+    pub fn ban(&self, client: ClientId) {
+        if let Some(slot) = self.shared.directory.ban(client) {
+            self.end(slot, DisconnectReason::Banned, "");
+        }
+    }
+
+    /// Lifts a ban; `false` when there was none.
+    pub fn lift_ban(&self, client: ClientId) -> bool {
+        self.shared.directory.lift_ban(client)
+    }
+
+    fn end(&self, slot: ClientSlot, reason: DisconnectReason, text: &str) -> bool {
+        let Some(resident) = self.shared.directory.resident(slot) else {
+            return false;
+        };
+        let Some(shard) = self.shared.shards.get(usize::from(resident.shard)) else {
+            return false;
+        };
+        let whom = Recipients::One(slot);
+        shard
+            .commands
+            .try_send(Command::Disconnect {
+                whom,
+                reason,
+                text: text.into(),
+            })
+            .is_ok()
+    }
+
+    /// Warns every client that the server will shut down in so long. The server goes on until it is told to
+    /// [stop](Self::stop).
+    pub fn announce_shutdown(&self, grace: Duration) {
+        for shard in &self.shared.shards {
+            let warning = Warning::ShutdownSoon;
+            // A shard whose queue is full is warned by the end itself.
+            let _ = shard.commands.try_send(Command::Warn { warning, grace });
+        }
+    }
+
+    /// Asks the server to end: nobody is taken in, every client is told why. Returns at once; only the first
+    /// call counts.
+    pub fn stop(&self, text: &str) {
+        self.shared.stop(text);
+    }
+
+    /// Whether the server was asked to end, or had to.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stop.borrow().is_some()
+    }
+}
+
+/// A running server and its threads. Dropping it asks the server to end and does not wait.
+#[derive(Debug)]
+#[must_use = "dropping the handle stops the server"]
+pub struct ServerHandle {
+    pub(super) control: ServerControl,
+    pub(super) threads: Vec<JoinHandle<Result<(), ServerError>>>,
+}
+
+impl ServerHandle {
+    /// Figures, bans and kicks, from anywhere.
+    #[must_use]
+    pub fn control(&self) -> ServerControl {
+        self.control.clone()
+    }
+
+    /// The address the server listens on, with the port the system chose.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.control.local_addr()
+    }
+
+    /// Everything that was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.control.stats()
+    }
+
+    /// Ends the server: nobody is taken in, every client is told why (with this text, of which 120 bytes
+    /// arrive), queues are flushed, threads joined. Takes at most the drain timeout and a moment.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn shutdown(self, text: &str) -> Result<ServerStats, ServerError> {
+        self.control.stop(text);
+        self.join()
+    }
+
+    /// Waits until the server has ended, and gives its last figures.
+    ///
+    /// # Errors
+    /// When a thread ended by a panic or lost its runtime: the server stopped because of it.
+    pub fn join(mut self) -> Result<ServerStats, ServerError> {
+        let mut outcome = Ok(());
+        for thread in std::mem::take(&mut self.threads) {
+            let name = thread.thread().name().unwrap_or("a thread").to_owned();
+            let ended = thread.join().unwrap_or(Err(ServerError::Panicked(name)));
+            outcome = outcome.and(ended);
+        }
+        outcome.map(|()| self.control.stats())
+    }
+}
+
+impl Drop for ServerHandle {
+    fn drop(&mut self) {
+        self.control.stop("");
+    }
+}

@@ -1,0 +1,184 @@
+//! One shard: a thread, a socket, an endpoint and every session behind them.
+//!
+//! It carries: datagrams to the endpoint and back, events to the tick loop, the newest frame and the
+//! game's messages to the clients. It decides only what a driver must decide: who is admitted, what is dropped
+//! when somebody is slow, and when the end has come.
+//!
+//! [`Core`] is that work without a socket and without waiting; [`Shard`] adds both.
+
+mod core;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::UdpSocket as StdSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+pub(super) use self::core::{Command, Core};
+use super::clock::{ServerClock, calendar};
+use super::metrics::Counter;
+use super::socket::{Batch, RECEIVE_BUFFER, SendQueue, receive_batch};
+use crate::proto::snapshot::TickFrame;
+use crate::time::Timestamp;
+
+/// How long a shard rests at most: timers of sessions are due to about this.
+const TIMER: Duration = Duration::from_millis(5);
+
+/// Commands that are carried out before datagrams get a turn.
+const COMMANDS_AT_ONCE: usize = 256;
+
+/// That the server stops, and what clients are told; `None` while it runs.
+pub(super) type Stop = Option<Arc<str>>;
+
+/// A shard that is ready to run.
+pub(super) struct Shard {
+    pub(super) core: Core,
+    pub(super) socket: StdSocket,
+    pub(super) clock: ServerClock,
+    pub(super) frames: watch::Receiver<Option<Arc<TickFrame>>>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) stop: watch::Receiver<Stop>,
+    pub(super) drain_timeout: Duration,
+}
+
+/// What woke a shard.
+enum Wake {
+    Stop,
+    Frame,
+    Command(Command),
+    Timer,
+    Socket,
+}
+
+impl Shard {
+    /// Serves until the server stops and every client was told, on the thread of the caller.
+    ///
+    /// # Errors
+    /// When the thread gets no runtime. Nothing that a peer does is an error.
+    pub(super) fn run(self) -> io::Result<()> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(self.serve())
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let socket = UdpSocket::from_std(self.socket.try_clone()?)?;
+        // Until writability was seen once, every attempt to send is answered with "would block".
+        socket.writable().await?;
+        let mut queue = SendQueue::new(socket.local_addr()?);
+        let mut buffer = Box::new([0; RECEIVE_BUFFER]);
+        let mut timer = interval(TIMER);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.core.set_wall_clock(calendar());
+        let mut deadline = None;
+        loop {
+            let wake = tokio::select! {
+                biased;
+                _ = self.stop.changed(), if deadline.is_none() => Wake::Stop,
+                changed = self.frames.changed(), if deadline.is_none() => {
+                    // Without a tick loop there is nothing to serve.
+                    if changed.is_ok() { Wake::Frame } else { Wake::Stop }
+                }
+                Some(command) = self.commands.recv() => Wake::Command(command),
+                _ = timer.tick() => Wake::Timer,
+                _ = socket.writable(), if !queue.is_empty() => Wake::Socket,
+                _ = socket.readable() => Wake::Socket,
+            };
+            let now = self.clock.now();
+            match wake {
+                Wake::Stop => {
+                    let text = self.stop.borrow_and_update().clone();
+                    self.core.stop(now, text.as_deref().unwrap_or(""));
+                    deadline = Some(now + self.drain_timeout);
+                }
+                Wake::Frame => {
+                    let frame = self.frames.borrow_and_update().clone();
+                    if let Some(frame) = frame {
+                        self.core.publish(now, frame);
+                    }
+                }
+                Wake::Command(command) => self.carry_out(now, command),
+                Wake::Timer => {
+                    self.core.set_wall_clock(calendar());
+                    self.core.mirror();
+                }
+                Wake::Socket => {
+                    let batch = receive_batch(&socket, &mut buffer, |from, datagram| {
+                        self.core.receive(now, from, datagram);
+                    });
+                    self.count_received(batch);
+                }
+            }
+            self.core.settle(now);
+            self.transmit(now, &socket, &mut queue);
+            if deadline.is_some_and(|deadline| self.is_over(now, deadline, &queue)) {
+                self.core.mirror();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Carries out a command and those behind it, some at a time.
+    fn carry_out(&mut self, now: Timestamp, command: Command) {
+        self.core.carry_out(now, command);
+        for _ in 1..COMMANDS_AT_ONCE {
+            let Ok(command) = self.commands.try_recv() else {
+                return;
+            };
+            self.core.carry_out(now, command);
+        }
+    }
+
+    /// Sends what is due until there is no more or the socket takes no more.
+    fn transmit(&mut self, now: Timestamp, socket: &UdpSocket, queue: &mut SendQueue) {
+        loop {
+            let mut is_dry = false;
+            while queue.has_room() && !is_dry {
+                is_dry = queue
+                    .push(|buffer| self.core.poll_transmit(now, buffer))
+                    .is_none();
+            }
+            let batch = queue.flush(socket);
+            self.count_sent(batch);
+            if is_dry || batch.would_block {
+                return;
+            }
+        }
+    }
+
+    fn is_over(&self, now: Timestamp, deadline: Timestamp, queue: &SendQueue) -> bool {
+        let is_done = self.core.is_empty() && queue.is_empty();
+        if !is_done && now >= deadline {
+            warn!(
+                sessions = self.core.len(),
+                "the drain timeout passed before every client was told"
+            );
+        }
+        is_done || now >= deadline
+    }
+
+    fn count_received(&self, batch: Batch) {
+        let metrics = self.core.metrics();
+        metrics.add(Counter::DatagramsReceived, batch.datagrams);
+        metrics.add(Counter::BytesReceived, batch.bytes);
+        metrics.add(Counter::ReceiveErrors, batch.errors);
+    }
+
+    fn count_sent(&self, batch: Batch) {
+        if batch == Batch::default() {
+            return;
+        }
+        let metrics = self.core.metrics();
+        metrics.add(Counter::DatagramsSent, batch.datagrams);
+        metrics.add(Counter::BytesSent, batch.bytes);
+        metrics.add(Counter::SendErrors, batch.errors);
+        metrics.add(Counter::SendStalls, u64::from(batch.would_block));
+    }
+}

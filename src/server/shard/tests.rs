@@ -1,0 +1,232 @@
+//! A shard's core and a client in virtual time: what happens when the tick loop does not listen.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha20Rng;
+
+use super::core::{Command, Core};
+use crate::game::Recipients;
+use crate::id::{ClientId, UserData};
+use crate::proto::channel::{ChannelId, LinkConfig};
+use crate::proto::client::{ClientEndpoint, ClientEndpointConfig};
+use crate::proto::event::{ClientEvent, DisconnectReason, ServerEvent};
+use crate::proto::input::InputBytes;
+use crate::proto::netcode::{self, Key, TokenSpec};
+use crate::proto::server::{ServerEndpoint, ServerEndpointConfig};
+use crate::proto::snapshot::ViewConfig;
+use crate::server::admission::{Admission, AdmissionConfig, PrefixCells};
+use crate::server::directory::Directory;
+use crate::server::metrics::{Counter, ShardMetrics};
+use crate::time::{Tick, TickRate, Timestamp, UnixTime};
+
+const SERVER: &str = "192.0.2.1:7777";
+const CLIENT: &str = "198.51.100.7:5000";
+const WALL: UnixTime = UnixTime(1_000_000);
+const STEP: Duration = Duration::from_millis(5);
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+/// One shard, one client, and a wire without delay.
+struct Bench {
+    now: Timestamp,
+    core: Core,
+    inbox: Receiver<ServerEvent>,
+    metrics: Arc<ShardMetrics>,
+    directory: Arc<Directory>,
+    client: ClientEndpoint,
+    /// What the client was told.
+    told: Vec<ClientEvent>,
+}
+
+impl Bench {
+    fn new(inbox_size: usize) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(11);
+        let key = Key::generate(&mut rng);
+        let (link, schema) = (
+            Arc::new(LinkConfig::default()),
+            crate::game::arena::schema(),
+        );
+        let directory = Arc::new(Directory::new(4));
+        let config = ServerEndpointConfig {
+            netcode: netcode::ServerConfig::new(1, key.clone(), address(SERVER), 4),
+            link: Arc::clone(&link),
+            view: ViewConfig::default(),
+            schema: Arc::clone(&schema),
+            tick_rate: TickRate::HZ_60,
+            snapshot_every: 2,
+            hello_timeout: Duration::from_secs(5),
+            unresponsive_after: Duration::from_secs(10),
+        };
+        let endpoint = ServerEndpoint::new(config, &mut rng, 1, Arc::clone(&directory) as _);
+        let admission = Admission::new(AdmissionConfig::default(), PrefixCells::new(&mut rng));
+        let metrics = Arc::new(ShardMetrics::default());
+        let (sender, inbox) = sync_channel(inbox_size);
+        let mut core = Core::new(
+            0,
+            endpoint.expect("a good configuration"),
+            admission,
+            Arc::clone(&directory),
+            Arc::clone(&metrics),
+            sender,
+            (Arc::clone(&link), 2),
+        );
+        core.set_wall_clock(WALL);
+        let spec = TokenSpec {
+            protocol_id: 1,
+            client: ClientId(9),
+            servers: vec![address(SERVER)],
+            created: WALL,
+            expires: WALL.plus_seconds(30),
+            timeout_seconds: 5,
+            user_data: UserData::default(),
+        };
+        let token = spec.issue(&key, &mut rng).expect("a good token");
+        let now = Timestamp::from_millis(1_000);
+        let config = ClientEndpointConfig {
+            link,
+            schema,
+            protocol_id: None,
+            server: None,
+        };
+        let client = ClientEndpoint::new(config, token, now, WALL);
+        Self {
+            now,
+            core,
+            inbox,
+            metrics,
+            directory,
+            client,
+            told: Vec::new(),
+        }
+    }
+
+    /// Lets so many steps of five milliseconds pass.
+    fn run(&mut self, steps: u32) {
+        let mut buffer = [0; 2048];
+        for _ in 0..steps {
+            self.now += STEP;
+            self.client.handle_timeout(self.now);
+            while let Some(sent) = self.client.poll_transmit(self.now, &mut buffer) {
+                self.core
+                    .receive(self.now, address(CLIENT), &mut buffer[..sent.len]);
+            }
+            self.core.settle(self.now);
+            while let Some((_, len)) = self.core.poll_transmit(self.now, &mut buffer) {
+                self.client
+                    .handle_datagram(self.now, address(SERVER), &mut buffer[..len]);
+            }
+            while let Some(event) = self.client.poll_event() {
+                self.told.push(event);
+            }
+        }
+    }
+
+    /// Connects, and lets the tick loop take note of it.
+    fn connected() -> Self {
+        let mut bench = Self::new(8);
+        bench.run(100);
+        assert!(matches!(
+            bench.inbox.try_recv(),
+            Ok(ServerEvent::Connected { .. })
+        ));
+        bench
+    }
+
+    fn counted(&self, counter: Counter) -> u64 {
+        self.metrics.read().get(counter)
+    }
+
+    fn end(&self) -> Option<DisconnectReason> {
+        self.told.iter().find_map(|event| match event {
+            ClientEvent::Disconnected { reason, .. } => Some(*reason),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn inputs_that_find_no_room_are_dropped_and_counted_and_messages_wait() {
+    let mut bench = Bench::connected();
+    // The tick loop is asleep. Far more inputs come than the inbox holds.
+    for tick in 0..40 {
+        bench
+            .client
+            .send_input(Tick(tick), InputBytes::new(&[1]).expect("short"));
+        bench.run(1);
+    }
+    let dropped = bench.counted(Counter::InputsDropped);
+    assert!(dropped > 0);
+    for number in 0..20 {
+        bench
+            .client
+            .send(ChannelId(0), &[number])
+            .expect("there is room");
+    }
+    bench.run(100);
+    assert!(bench.counted(Counter::InboxStalls) > 0);
+    // It wakes up: every message is there, in order.
+    let mut messages = Vec::new();
+    for _ in 0..100 {
+        while let Ok(event) = bench.inbox.try_recv() {
+            if let ServerEvent::Message { message, .. } = event {
+                messages.extend(message);
+            }
+        }
+        bench.run(1);
+    }
+    assert_eq!(messages, (0..20).collect::<Vec<_>>());
+    assert_eq!(bench.counted(Counter::InputsDropped), dropped);
+}
+
+#[test]
+fn a_banned_client_is_told_so_and_the_tick_loop_never_hears_of_it() {
+    let mut bench = Bench::new(8);
+    bench.directory.ban(ClientId(9));
+    bench.run(200);
+    assert_eq!(bench.end(), Some(DisconnectReason::Banned));
+    assert!(bench.inbox.try_recv().is_err());
+    assert_eq!(bench.directory.seated(), 0);
+    assert_eq!(bench.counted(Counter::BannedRefused), 1);
+}
+
+#[test]
+fn a_reliable_message_that_does_not_fit_ends_the_session_with_a_reason() {
+    let mut bench = Bench::connected();
+    let message: Arc<[u8]> = Arc::from([7; 1_000]);
+    for _ in 0..200 {
+        let message = Arc::clone(&message);
+        let (to, channel) = (Recipients::All, ChannelId(0));
+        bench.core.carry_out(
+            bench.now,
+            Command::Message {
+                to,
+                channel,
+                message,
+            },
+        );
+    }
+    bench.run(200);
+    assert_eq!(bench.end(), Some(DisconnectReason::Unresponsive));
+    assert_eq!(bench.counted(Counter::ClientsOverrun), 1);
+    assert!(matches!(
+        bench.inbox.try_recv(),
+        Ok(ServerEvent::Disconnected { .. })
+    ));
+    assert!(bench.core.is_empty());
+}
+
+#[test]
+fn the_end_is_told_and_nobody_new_is_taken_in() {
+    let mut bench = Bench::connected();
+    bench.core.stop(bench.now, "later");
+    bench.run(10);
+    assert_eq!(bench.end(), Some(DisconnectReason::ServerShutdown));
+    assert!(bench.core.is_empty());
+    assert_eq!(bench.directory.roster(), []);
+}
