@@ -12,6 +12,4 @@ pub mod netcode;
 pub mod server;
 pub mod snapshot;
 pub mod stats;
-pub mod netcode;
-pub mod snapshot;
 pub mod wire;

@@ -268,7 +268,7 @@ impl Link {
     /// Whether [`Self::poll_message`] has one.
     #[must_use]
     pub fn has_messages(&self) -> bool {
-        self.inbox.len() > 0
+        self.channels.ready() > 0
     }
 
     /// The oldest verdict about a datagram with a body. Each datagram gets at most one.

@@ -212,6 +212,12 @@ impl ClientView {
         written
     }
 
+    /// Whether a snapshot is being told: the next [`Self::write_part`] may have something to write.
+    #[must_use]
+    pub const fn is_telling(&self) -> bool {
+        self.telling.is_some()
+    }
+
     /// The client has the datagram of this number.
     pub fn acked(&mut self, number: u64) {
         let ranges = self.splits.iter().map(|split| split.range);
