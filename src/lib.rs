@@ -4,9 +4,9 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-pub mod game;
 #[cfg(any(test, feature = "client"))]
 pub mod client;
+pub mod game;
 pub mod id;
 mod names;
 #[cfg(any(test, feature = "server", feature = "tools"))]

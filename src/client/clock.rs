@@ -114,7 +114,8 @@ impl TickClock {
     pub fn new(rate: TickRate, snapshot_every: u32) -> Self {
         Self {
             rate,
-            interval: start_of(Tick(snapshot_every.max(1)), rate),
+            // Rounded down where ticks are rounded up, so that whole intervals before a tick is still a tick.
+            interval: start_of(Tick(snapshot_every.max(1)), rate) - 1,
             window: Window::default(),
             newest: Tick(0),
             rtt: 0,

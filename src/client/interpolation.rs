@@ -28,12 +28,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// Snapshots further apart than this many ticks from the moment are not looked for: about what a replica keeps.
+    /// Snapshots this many ticks before the newest, or after the moment, are not looked for: about what a replica keeps.
     const REACH: u32 = 128;
 
     /// The span around `at`, among the snapshots that `is_held` knows, the newest of them being `newest`.
     ///
-    /// `None` when there is none within reach.
+    /// `None` when all of them are long after the moment, or there is none.
     pub fn around(at: TickTime, newest: Tick, is_held: impl Fn(Tick) -> bool) -> Option<Self> {
         let last = newest.min(at.tick);
         let from = (last.minus(Self::REACH).0..=last.0)
@@ -50,21 +50,12 @@ impl Span {
     /// How far the moment is on the way from `from` to `to`: 0 to 1.
     #[must_use]
     pub fn fraction(&self) -> f32 {
-        self.fraction_between(self.from, self.to)
-    }
-
-    /// The same for one entity, whose two values may be older than the snapshots that hold them: `from` and `to`
-    /// are the ticks at which the values were true.
-    ///
-    /// An entity that the budget left out for a while so moves steadily instead of standing and leaping.
-    #[must_use]
-    pub fn fraction_between(&self, from: Tick, to: Tick) -> f32 {
-        let length = to.since(from);
-        if length == 0 || self.at.tick < from {
+        let length = self.to.since(self.from);
+        if length == 0 || self.at.tick < self.from {
             return 0.0;
         }
         // Ticks near each other: the differences are small and exact.
-        let passed = self.at.tick.since(from) as f32 + self.at.fraction;
+        let passed = self.at.tick.since(self.from) as f32 + self.at.fraction;
         (passed / length as f32).min(1.0)
     }
 
@@ -118,20 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_within_reach_is_nothing() {
-        assert_eq!(span(&[10], 1_000.0), None);
+    fn what_has_not_begun_for_long_is_nothing_and_what_stands_stands_for_long() {
         assert_eq!(span(&[1_000], 10.0), None);
-    }
-
-    #[test]
-    fn an_entity_that_was_left_out_for_a_while_moves_steadily() {
-        // In snapshot 12 its value is still that of tick 8, in 14 it is that of 14.
-        let between = |moment| {
-            let span = span(&[8, 10, 12, 14], moment).expect("in between");
-            span.fraction_between(Tick(8), Tick(14))
-        };
-        assert!((between(12.5) - 0.75).abs() < 1e-6);
-        assert!((between(13.5) - 5.5 / 6.0).abs() < 1e-6);
+        let standing = span(&[10], 100_000.0).expect("the newest");
+        assert_eq!((standing.from, standing.to), (Tick(10), Tick(10)));
     }
 
     proptest! {

@@ -20,7 +20,7 @@
 //! let mut link = Link::new(slow, 1);
 //! link.send(Timestamp::ZERO, b"hello");
 //! assert!(link.receive(Timestamp::from_millis(39)).is_none());
-//! assert_eq!(link.receive(Timestamp::from_millis(40)).as_deref(), Some(&mut b"hello"[..]));
+//! assert_eq!(link.receive(Timestamp::from_millis(40)).as_deref(), Some(&b"hello"[..]));
 //! # }
 //! ```
 

@@ -31,7 +31,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("proto/netcode",  "proto/netcode/",            "root proto/wire"),
     room("proto/channel",  "proto/channel/",            "root proto/wire"),
     room("proto/snapshot", "proto/snapshot/",           "root proto/wire"),
-    room("proto",          "proto/*.rs",                "root proto/*"),
+    room("proto",          "proto/*.rs proto/server/",  "root proto/*"),
     room("game",           "game/",                     "root proto/wire proto/snapshot"),
     room("game/arena",     "game/arena/",               "root proto/wire proto/snapshot game"),
     room("netsim",         "netsim/",                   "root"),

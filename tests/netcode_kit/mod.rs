@@ -134,14 +134,16 @@ pub fn refusal(
     }
 }
 
-/// Exchanges datagrams between a server and one client until both are quiet at this moment.
+/// Exchanges datagrams between a server and one client until both are quiet at this moment, or the client has turned to
+/// another server.
 pub fn settle(
     server: &mut NetcodeServer,
     client: &mut NetcodeClient,
     from: SocketAddr,
     now: Timestamp,
 ) {
-    loop {
+    let at = client.server_address();
+    while client.server_address() == at {
         let up = drain_client(client, now);
         for mut datagram in up.clone() {
             server.receive(now, from, &mut datagram);
@@ -149,7 +151,7 @@ pub fn settle(
         let down = drain_server(server, now);
         for (to, mut datagram) in down.clone() {
             if to == from {
-                client.receive(now, client.server_address(), &mut datagram);
+                client.receive(now, at, &mut datagram);
             }
         }
         if up.is_empty() && down.is_empty() {

@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use crate::time::{Tick, TickRate};
 
-/// Lengths in a metre. At 60 Hz a walking player covers 32 of them a tick, enough for smooth
+/// Lengths in a metre. At 60 Hz a walking player covers 30 of them a tick, enough for smooth
 /// acceleration and directions; 512 m of world need 17 bits.
 pub const METRE: i32 = 256;
 
@@ -184,8 +184,8 @@ impl Rules {
         let per_tick = |speed: i32| (speed * METRE + hz / 2) / hz;
         Self {
             rate,
-            walk: per_tick(WALK_SPEED).clamp(1, TILE / 2),
-            acceleration: (WALK_ACCELERATION * METRE / (hz * hz)).clamp(1, TILE / 2),
+            walk: per_tick(WALK_SPEED).clamp(1, TILE / 2 - 1),
+            acceleration: (WALK_ACCELERATION * METRE / (hz * hz)).clamp(1, TILE / 2 - 1),
             bolt_speed: per_tick(BOLT_SPEED),
             bolt_life: rate.ticks_in(BOLT_LIFE).max(1),
             respawn: rate.ticks_in(RESPAWN_AFTER).max(1),
@@ -226,5 +226,45 @@ impl Rules {
     #[must_use]
     pub const fn may_speak(&self, tick: Tick) -> Tick {
         tick.plus(self.voice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_every_rate_a_trigger_held_for_ever_has_rows_for_its_bolts() {
+        for rate in (1..=TickRate::MAX).filter_map(TickRate::new) {
+            let rules = Rules::at(rate);
+            let between = rules.reloaded(Weapon::Bolt, Tick(0)).0;
+            assert!(between * BOLTS_PER_PLAYER >= rules.bolt_life, "{rate}");
+            let exact = Weapon::Bolt.rule().cadence;
+            assert!(
+                rate.offset_of(Tick(between)) >= exact,
+                "faster than the rule at {rate}"
+            );
+            assert!(
+                rate.offset_of(Tick(between)) <= exact + rate.period() * 2,
+                "{rate}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_numbers_at_sixty_hertz() {
+        let rules = Rules::at(TickRate::HZ_60);
+        assert_eq!(
+            (rules.walk, rules.acceleration, rules.bolt_speed),
+            (30, 3, 102)
+        );
+        assert_eq!((rules.bolt_life, rules.respawned(Tick(0))), (60, Tick(120)));
+        assert_eq!(rules.reloaded(Weapon::Rail, Tick(0)), Tick(72));
+    }
+
+    #[test]
+    fn a_full_arena_fits_into_a_frame() {
+        assert_eq!(entities_for(64), 64 + 22 + 256);
+        assert!(entities_for(PLAYERS_MAX) <= 65_000);
     }
 }

@@ -305,10 +305,8 @@ mod tests {
             (6 * TILE + half, true)
         );
         // One row further down the box passes: its upper edge only touches the tile.
-        assert_eq!(
-            walls.slide_x(4 * TILE + 300, 5 * TILE - half, half, 300).1,
-            false
-        );
+        let (_, stopped) = walls.slide_x(4 * TILE + 300, 5 * TILE - half, half, 300);
+        assert!(!stopped);
     }
 
     #[test]
@@ -344,14 +342,12 @@ mod tests {
             }
             if way < WAY - 2_000 {
                 stopped += 1;
-                // Where it stops is a wall, give or take the rounding of the place.
+                // Where it stops is a wall; the part and the place are both rounded toward the start.
                 let place = |from: i32, d: i32| from + (i64::from(d) * way / WAY) as i32;
                 let (at_x, at_y) = (place(x, dx), place(y, dy));
-                let near = [-1, 0, 1].map(|by| [-1, 0, 1].map(|bx| (at_x + bx, at_y + by)));
-                let wall = near
-                    .as_flattened()
-                    .iter()
-                    .any(|at| walls.is_solid_at(at.0, at.1));
+                let wall = (-2..=2)
+                    .flat_map(|by| (-2..=2).map(move |bx| (at_x + bx, at_y + by)))
+                    .any(|(x, y)| walls.is_solid_at(x, y));
                 assert!(wall, "({x}, {y}) by ({dx}, {dy})");
             }
         }

@@ -1,7 +1,7 @@
 //! The first bytes of every payload: its number, and what its sender has received.
 //!
 //! Knows the layout and refuses what is not in it. Has no memory: widening short numbers and believing
-//! acks is done by those who remember ([`super::acks`], [`super::sent`]).
+//! acks is done by those who remember (`acks`, `sent`).
 //!
 //! # Layout
 //!
@@ -14,7 +14,7 @@
 //! | 2, or varint | newest datagram received: its low 16 bits, or all of it | if `ACKS`; all of it if `LONG_ACK` |
 //! | varint | missing mask: bit `i` set means that `newest - 1 - i` was *not* received | if `ACKS` |
 //! | 1 | ack delay: from the arrival of `newest` to this payload, in units of 250 us, rounded; 255: that or more | if `ACKS` |
-//! | .. | messages (see [`super::section`]) | if `MESSAGES` |
+//! | .. | messages (see `section.rs`) | if `MESSAGES` |
 //! | rest | body | |
 //!
 //! | flag | bit | says |

@@ -7,59 +7,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::acks::Receipts;
+use super::channels::Channels;
 use super::header::{AckFields, Header, MAX_LEN};
-use super::inbox::{Inbox, cost};
-use super::reliable::Accepted;
 use super::rtt::RttEstimator;
-use super::section::{SectionReader, SectionWriter, WireMessage};
+use super::section::{SectionReader, SectionWriter};
 use super::sent::{SentRing, Verdict};
 use super::stats::{LinkCounters, LossMeter};
 use super::{
-    ChannelConfig, ChannelId, DatagramNumber, Delivered, Delivery, LinkConfig, LinkStats, Received,
-    Rejection, SendError, reliable, unreliable,
+    ChannelId, DatagramNumber, Delivered, LinkConfig, LinkStats, Received, Rejection, SendError,
 };
 use crate::proto::wire::ByteReader;
 use crate::time::Timestamp;
 
 /// Verdicts that wait to be polled; the oldest go when nobody does.
 const MAX_DELIVERIES: usize = 512;
-/// A probe waits at most this many times the probe timeout, as a power of two.
-const MAX_PROBE_DOUBLINGS: u32 = 4;
-
-/// One channel of a link.
-#[derive(Debug, Clone)]
-struct Channel {
-    /// What its messages in the inbox take of the receive buffer.
-    inbox_cost: usize,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone)]
-enum Kind {
-    Unreliable(unreliable::Outgoing),
-    Reliable(reliable::Outgoing, reliable::Incoming),
-}
-
-impl Channel {
-    fn new(config: &ChannelConfig) -> Self {
-        Self {
-            inbox_cost: 0,
-            kind: match config.delivery {
-                Delivery::Unreliable => Kind::Unreliable(unreliable::Outgoing::default()),
-                Delivery::ReliableOrdered => {
-                    Kind::Reliable(reliable::Outgoing::default(), reliable::Incoming::default())
-                }
-            },
-        }
-    }
-
-    fn reliable(&self) -> Option<&reliable::Outgoing> {
-        match &self.kind {
-            Kind::Unreliable(_) => None,
-            Kind::Reliable(outgoing, _) => Some(outgoing),
-        }
-    }
-}
+/// Doubt grows twice as patient each time, up to this long.
+const MAX_PROBE_DELAY: Duration = Duration::from_secs(1);
+/// More doublings than these pass [`MAX_PROBE_DELAY`] on any path.
+const MAX_PROBE_DOUBLINGS: u32 = 10;
 
 /// Messages, acks and round trips of one session; both ends are alike.
 ///
@@ -69,11 +34,10 @@ impl Channel {
 ///
 /// An idle link takes less than 2 KiB, and no amount of hostile payloads makes it take more than its
 /// configured buffers and a fixed rest.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Link {
-    config: Arc<LinkConfig>,
-    channels: Box<[Channel]>,
-    inbox: Inbox,
+    channels: Channels,
+    max_ack_delay: Duration,
     receipts: Receipts,
     sent: SentRing,
     rtt: RttEstimator,
@@ -81,8 +45,6 @@ pub struct Link {
     /// When reliable messages in flight are doubted, and how often they were without an ack since.
     probe_at: Option<Timestamp>,
     probes: u32,
-    /// The channel that writes first in the next payload.
-    turn: usize,
     loss: LossMeter,
     counters: LinkCounters,
 }
@@ -92,16 +54,14 @@ impl Link {
     #[must_use]
     pub fn new(config: Arc<LinkConfig>) -> Self {
         Self {
-            channels: config.channels().iter().map(Channel::new).collect(),
-            config,
-            inbox: Inbox::default(),
+            max_ack_delay: config.max_ack_delay(),
+            channels: Channels::new(config),
             receipts: Receipts::default(),
             sent: SentRing::default(),
             rtt: RttEstimator::default(),
             deliveries: VecDeque::new(),
             probe_at: None,
             probes: 0,
-            turn: 0,
             loss: LossMeter::default(),
             counters: LinkCounters::default(),
         }
@@ -114,18 +74,7 @@ impl Link {
     /// [`SendError`]: no such channel, too long for it, or its send buffer is full. Nothing is queued
     /// then.
     pub fn send(&mut self, channel: ChannelId, message: &[u8]) -> Result<(), SendError> {
-        let index = (self.config.index_of(channel)).ok_or(SendError::UnknownChannel(channel))?;
-        let config = &self.config.channels()[index];
-        if message.len() > config.max_message {
-            return Err(SendError::TooLong {
-                len: message.len(),
-                max: config.max_message,
-            });
-        }
-        match &mut self.channels[index].kind {
-            Kind::Unreliable(outgoing) => outgoing.send(message, config.send_buffer),
-            Kind::Reliable(outgoing, _) => outgoing.send(message, config.send_buffer),
-        }
+        self.channels.send(channel, message)
     }
 
     /// Writes one payload into `out` and says how long it is: the header, due messages of at most
@@ -157,7 +106,7 @@ impl Link {
         };
         let (head, rest) = out.split_at_mut(header_len);
         let mut section = SectionWriter::new(rest, message_budget);
-        let reliable = self.write_messages(now, &mut section);
+        let filled = (self.channels).fill(now, &mut section, &mut self.sent);
         let messages = section.len();
         let room = &mut rest[messages..];
         let body = body(DatagramNumber(number), room).min(room.len());
@@ -169,37 +118,14 @@ impl Link {
         head[0] = header.flags();
         self.sent.record(now, header.asks, body > 0);
         self.receipts.answered();
-        if reliable {
+        self.counters.messages_sent += filled.first_time;
+        self.counters.messages_resent += filled.again;
+        if filled.reliable {
             self.probe_at = Some(now + self.probe_delay());
         }
         self.counters.datagrams_sent += 1;
         self.counters.acks_sent += u64::from(!header.asks);
         header_len + messages + body
-    }
-
-    /// Lets each channel write, the first one another each time; says whether any of it is reliable.
-    fn write_messages(&mut self, now: Timestamp, section: &mut SectionWriter<'_>) -> bool {
-        let mut reliable = false;
-        let count = self.channels.len();
-        for step in 0..count {
-            let index = (self.turn + step) % count;
-            let config = &self.config.channels()[index];
-            match &mut self.channels[index].kind {
-                Kind::Unreliable(outgoing) => {
-                    self.counters.messages_sent += outgoing.fill(config.id.0, section);
-                }
-                Kind::Reliable(outgoing, _) => {
-                    let filled = outgoing.fill(now, index as u8, config, section, &mut self.sent);
-                    self.counters.messages_sent += filled.first_time;
-                    self.counters.messages_resent += filled.again;
-                    reliable |= filled.first_time + filled.again > 0;
-                }
-            }
-        }
-        if section.len() > 0 {
-            self.turn = (self.turn + 1) % count;
-        }
-        reliable
     }
 
     /// Reads one payload. Its messages go to [`Self::poll_message`], its acks to
@@ -232,11 +158,11 @@ impl Link {
         if let Some((newest, fields)) = acks {
             self.believe(now, newest, fields);
         }
-        if self.accept_messages(messages) {
+        if self.channels.accept(messages, &mut self.counters) {
             let long = header.number.is_long();
             self.receipts.took(now, number, long);
             if header.asks {
-                self.receipts.asked(now, self.config.max_ack_delay());
+                self.receipts.asked(now, self.max_ack_delay);
             }
         }
         Ok(Received {
@@ -255,11 +181,7 @@ impl Link {
             None => None,
         };
         let messages = SectionReader::new(reader, header.messages);
-        let mut walk = messages.clone();
-        while let Some(message) = walk.next(|channel| self.is_reliable(channel))? {
-            self.check_message(&message)?;
-        }
-        let body = walk.rest();
+        let body = self.channels.check(messages.clone())?;
         if header.asks && !header.messages && body.is_empty() {
             return Err(Rejection::AsksForNothing);
         }
@@ -270,57 +192,6 @@ impl Link {
             messages,
             body,
         })
-    }
-
-    fn is_reliable(&self, channel: u8) -> Result<bool, Rejection> {
-        let index = (self.config.index_of(ChannelId(channel))).ok_or(Rejection::UnknownChannel)?;
-        Ok(self.channels[index].reliable().is_some())
-    }
-
-    fn check_message(&self, message: &WireMessage<'_>) -> Result<(), Rejection> {
-        let index =
-            (self.config.index_of(ChannelId(message.channel))).ok_or(Rejection::UnknownChannel)?;
-        if message.bytes.len() > self.config.channels()[index].max_message {
-            return Err(Rejection::MessageTooLong);
-        }
-        match (&self.channels[index].kind, message.id) {
-            (Kind::Reliable(_, incoming), Some(id)) => incoming.check(id),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes checked messages; says whether every reliable one found its place.
-    fn accept_messages(&mut self, mut messages: SectionReader<'_>) -> bool {
-        let mut whole = true;
-        while let Ok(Some(message)) = messages.next(|channel| self.is_reliable(channel)) {
-            let Some(index) = self.config.index_of(ChannelId(message.channel)) else {
-                continue;
-            };
-            let config = &self.config.channels()[index];
-            let Channel { inbox_cost, kind } = &mut self.channels[index];
-            match (kind, message.id) {
-                (Kind::Reliable(_, incoming), Some(id)) => {
-                    let (at, bytes, inbox) = (index as u8, message.bytes, &mut self.inbox);
-                    match incoming.accept(id, bytes, config, at, inbox, inbox_cost) {
-                        Accepted::Taken => self.counters.messages_received += 1,
-                        Accepted::Again => self.counters.messages_duplicate += 1,
-                        Accepted::NoRoom => {
-                            self.counters.messages_refused += 1;
-                            whole = false;
-                        }
-                    }
-                }
-                _ if *inbox_cost + cost(message.bytes.len()) > config.receive_buffer => {
-                    self.counters.messages_dropped += 1;
-                }
-                _ => {
-                    *inbox_cost += cost(message.bytes.len());
-                    self.inbox.push(index as u8, message.bytes);
-                    self.counters.messages_received += 1;
-                }
-            }
-        }
-        whole
     }
 
     /// Believes checked ack fields: a sample of the round trip, what arrived, and what is lost by now.
@@ -354,9 +225,7 @@ impl Link {
     /// A datagram is known to have arrived.
     fn arrived(&mut self, verdict: &Verdict) {
         for run in self.sent.runs(verdict) {
-            if let Some(outgoing) = outgoing(&mut self.channels, run.channel) {
-                run.ids().for_each(|id| outgoing.acked(id));
-            }
+            self.channels.acked(run);
         }
         if verdict.was_lost {
             self.counters.datagrams_lost_wrongly += 1;
@@ -393,11 +262,13 @@ impl Link {
 
     /// The oldest message that arrived, with its channel. Its bytes are lent until the next call.
     pub fn poll_message(&mut self) -> Option<(ChannelId, &[u8])> {
-        let (index, message) = self.inbox.pop()?;
-        let index = usize::from(index);
-        let channel = self.channels.get_mut(index)?;
-        channel.inbox_cost = channel.inbox_cost.saturating_sub(cost(message.len()));
-        Some((self.config.channels()[index].id, message))
+        self.channels.poll_message()
+    }
+
+    /// Whether [`Self::poll_message`] has one.
+    #[must_use]
+    pub fn has_messages(&self) -> bool {
+        self.inbox.len() > 0
     }
 
     /// The oldest verdict about a datagram with a body. Each datagram gets at most one.
@@ -425,18 +296,18 @@ impl Link {
     }
 
     fn probe_due(&self) -> Option<Timestamp> {
-        (self.channels.iter().filter_map(Channel::reliable))
-            .any(reliable::Outgoing::is_in_flight)
-            .then_some(self.probe_at)
-            .flatten()
+        let in_flight = self.channels.are_in_flight();
+        in_flight.then_some(self.probe_at).flatten()
     }
 
     fn probe_timeout(&self) -> Duration {
-        self.rtt.probe_timeout(self.config.max_ack_delay())
+        self.rtt.probe_timeout(self.max_ack_delay)
     }
 
     fn probe_delay(&self) -> Duration {
-        self.probe_timeout() * (1 << self.probes.min(MAX_PROBE_DOUBLINGS))
+        let once = self.probe_timeout();
+        let patient = once * (1 << self.probes.min(MAX_PROBE_DOUBLINGS));
+        patient.min(MAX_PROBE_DELAY.max(once))
     }
 
     /// Whether a [`Self::fill`] without a body would write something: a message is due, or an ack is
@@ -444,14 +315,7 @@ impl Link {
     #[must_use]
     pub fn wants_to_send(&self, now: Timestamp) -> bool {
         let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        due(self.receipts.ack_due())
-            || due(self.probe_due())
-            || (self.channels.iter().zip(self.config.channels())).any(|(channel, config)| {
-                match &channel.kind {
-                    Kind::Unreliable(outgoing) => outgoing.queued() > 0,
-                    Kind::Reliable(outgoing, _) => outgoing.is_due(now, config),
-                }
-            })
+        due(self.receipts.ack_due()) || due(self.probe_due()) || self.channels.are_due(now)
     }
 
     /// When to call [`Self::handle_timeout`] and then look at [`Self::wants_to_send`] again, if nothing
@@ -459,9 +323,7 @@ impl Link {
     /// already.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let resend = (self.channels.iter().filter_map(Channel::reliable))
-            .filter_map(reliable::Outgoing::resend_at)
-            .min();
+        let resend = self.channels.resend_at();
         let loss = (self.sent).loss_deadline(self.rtt.loss_delay(), self.probe_timeout());
         [self.receipts.ack_due(), self.probe_due(), resend, loss]
             .into_iter()
@@ -472,45 +334,26 @@ impl Link {
     /// What was measured and counted so far.
     #[must_use]
     pub fn stats(&self) -> LinkStats {
-        let mut stats = LinkStats {
+        let (messages_queued, bytes_queued) = self.channels.queued();
+        LinkStats {
             rtt: self.rtt.smoothed(),
             rtt_latest: self.rtt.latest(),
             rtt_min: self.rtt.min(),
             rtt_variance: self.rtt.variance(),
             jitter: self.rtt.jitter(),
             loss: self.loss.ratio(),
-            messages_ready: self.inbox.len(),
+            messages_queued,
+            bytes_queued,
+            messages_ready: self.channels.ready(),
             counters: self.counters,
-            ..LinkStats::default()
-        };
-        for channel in &self.channels {
-            let (messages, bytes) = match &channel.kind {
-                Kind::Unreliable(outgoing) => (outgoing.queued(), outgoing.queued_bytes()),
-                Kind::Reliable(outgoing, _) => (outgoing.queued(), outgoing.queued_bytes()),
-            };
-            stats.messages_queued += messages;
-            stats.bytes_queued += bytes;
         }
-        stats
     }
 
     /// The memory it takes, in bytes, the heap included and the shared configuration not.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let channels: usize = (self.channels.iter())
-            .map(|channel| {
-                size_of::<Channel>()
-                    + match &channel.kind {
-                        Kind::Unreliable(outgoing) => outgoing.heap_bytes(),
-                        Kind::Reliable(outgoing, incoming) => {
-                            outgoing.heap_bytes() + incoming.heap_bytes()
-                        }
-                    }
-            })
-            .sum();
         size_of::<Self>()
-            + channels
-            + self.inbox.heap_bytes()
+            + self.channels.heap_bytes()
             + self.sent.heap_bytes()
             + self.deliveries.capacity() * size_of::<Delivered>()
     }
@@ -518,26 +361,14 @@ impl Link {
 
 /// The messages of a datagram that is lost or doubted are sent again.
 fn send_again(
-    channels: &mut [Channel],
+    channels: &mut Channels,
     sent: &SentRing,
     verdict: &Verdict,
     now: Timestamp,
     probe_timeout: Duration,
 ) {
     for run in sent.runs(verdict) {
-        if let Some(outgoing) = outgoing(channels, run.channel) {
-            for id in run.ids() {
-                outgoing.lost(id, verdict.number, now, probe_timeout);
-            }
-        }
-    }
-}
-
-/// The sending end of a reliable channel.
-fn outgoing(channels: &mut [Channel], index: u8) -> Option<&mut reliable::Outgoing> {
-    match &mut channels.get_mut(usize::from(index))?.kind {
-        Kind::Unreliable(_) => None,
-        Kind::Reliable(outgoing, _) => Some(outgoing),
+        channels.lost(run, verdict.number, now, probe_timeout);
     }
 }
 
@@ -549,3 +380,6 @@ struct Checked<'p> {
     messages: SectionReader<'p>,
     body: &'p [u8],
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,15 @@ pub enum DecodeError {
     Malformed,
 }
 
-/// Encodes and decodes messages of at most `LIMIT` bytes.
+/// Encodes and decodes messages of at most `LIMIT` bytes, 65,536 at most.
+///
+/// ```compile_fail
+/// # use tickwire::proto::channel::message::{Codec, Message};
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Chat(String);
+/// # impl Message for Chat {}
+/// let _ = Codec::<65_537>.decode::<Chat>(b"");
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Codec<const LIMIT: usize = MAX_MESSAGE>;
 

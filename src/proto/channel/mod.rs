@@ -49,6 +49,7 @@
 //! | `acks` | what was received, as ack fields; duplicates |
 //! | `sent` | what was sent: in flight, acknowledged, lost |
 //! | [`rtt`] | the round trip |
+//! | `channels` | the channels side by side |
 //! | `unreliable`, `reliable` | the two kinds of channel |
 //! | `inbox`, `queue` | messages that wait for the application; bytes in a ring |
 //! | [`message`] | typed messages, the one file that names bincode |
@@ -68,6 +69,7 @@
 //! - What a peer sends never makes a link hold more than its configured buffers and a fixed rest.
 
 mod acks;
+mod channels;
 mod config;
 pub mod header;
 mod inbox;

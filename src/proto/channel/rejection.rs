@@ -22,3 +22,5 @@ named! {
         WindowExceeded = 12, "window_exceeded", "a reliable message lies beyond the reorder window";
     }
 }
+
+impl core::error::Error for Rejection {}

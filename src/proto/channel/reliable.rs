@@ -2,8 +2,9 @@
 //! what last, and when to send again. Has no idea of acks themselves: it is told.
 //!
 //! A message is sent again as soon as the datagram that carried it last is lost, or when a probe says so.
-//! The first [`QUICK_RESENDS`] times at once; from then on it waits longer each time, because a peer
-//! that refuses a message (its application does not poll) must not have every datagram refused.
+//! The first [`QUICK_RESENDS`] times at once; from then on the channel is *stalled*: only its oldest
+//! message is sent, more and more patiently, until that arrives. So a peer that refuses messages (its
+//! application does not poll), or that cannot be reached, costs one message each time it is asked.
 //!
 //! Out of order messages wait in a bounded place that leaves room for the one that is missing, so the
 //! channel cannot lock itself up.
@@ -102,6 +103,11 @@ impl Outgoing {
         self.resend_at.is_some_and(|at| at <= now) || self.may_send_fresh(config)
     }
 
+    /// Whether the oldest message was sent so often that the others wait for it.
+    fn is_stalled(&self) -> bool {
+        (self.entries.front()).is_some_and(|oldest| oldest.sends > QUICK_RESENDS)
+    }
+
     /// When the first message has to be sent again.
     pub(super) fn resend_at(&self) -> Option<Timestamp> {
         self.resend_at
@@ -139,7 +145,8 @@ impl Outgoing {
         let mut full = false;
         if self.resend_at.is_some_and(|at| at <= now) {
             let mut next: Option<Timestamp> = None;
-            for at in 0..self.sent {
+            let eligible = if self.is_stalled() { 1 } else { self.sent };
+            for at in 0..eligible {
                 let entry = self.entries[at];
                 if entry.state != State::Due {
                     continue;
@@ -198,6 +205,7 @@ impl Outgoing {
         let Some(at) = self.find(id) else {
             return;
         };
+        let was_stalled = self.is_stalled();
         let entry = &mut self.entries[at];
         if entry.state == State::InFlight {
             self.in_flight -= 1;
@@ -213,9 +221,22 @@ impl Outgoing {
             self.first += 1;
             self.sent -= 1;
         }
+        if was_stalled && at == 0 {
+            self.resume();
+        }
         if self.sent == 0 {
             self.resend_at = None;
         }
+    }
+
+    /// The oldest message arrived at last: those that waited for it get one quick try each.
+    fn resume(&mut self) {
+        for entry in self.entries.iter_mut().take(self.sent) {
+            entry.sends = entry.sends.min(QUICK_RESENDS - 1);
+            entry.due = Timestamp::ZERO;
+        }
+        let waits = (self.entries.iter().take(self.sent)).any(|entry| entry.state == State::Due);
+        self.resend_at = waits.then_some(Timestamp::ZERO);
     }
 
     /// The datagram `carrier` was lost, or is doubted: the message is sent again unless a newer datagram
@@ -360,5 +381,163 @@ impl Incoming {
             .sum();
         held + self.early.capacity() * size_of::<Option<Vec<u8>>>()
             + self.spare.capacity() * size_of::<Vec<u8>>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sent::Run;
+    use super::*;
+    use proptest::prelude::*;
+
+    const PTO: Duration = Duration::from_millis(100);
+    const SMALL: ChannelConfig = ChannelConfig {
+        max_message: 100,
+        send_buffer: 100_000,
+        receive_buffer: 1_000,
+        ..ChannelConfig::reliable(0)
+    };
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// Fills one datagram and returns the ids in it.
+    fn fill(outgoing: &mut Outgoing, ring: &mut SentRing, now: Timestamp) -> Vec<u16> {
+        let mut buffer = [0; 1_000];
+        let mut section = SectionWriter::new(&mut buffer, 1_000);
+        let carrier = ring.next();
+        outgoing.fill(now, 0, &SMALL, &mut section, ring);
+        ring.record(now, true, false);
+        let verdict = ring.unanswered(now).find(|sent| sent.number == carrier);
+        let runs = verdict
+            .into_iter()
+            .flat_map(|verdict| ring.runs(&verdict).collect::<Vec<_>>());
+        runs.flat_map(Run::ids).collect()
+    }
+
+    #[test]
+    fn a_lost_message_goes_again_and_only_its_newest_carrier_counts() {
+        let (mut outgoing, mut ring) = (Outgoing::default(), SentRing::default());
+        for _ in 0..3 {
+            outgoing.send(b"message", 1_000).expect("there is room");
+        }
+        assert_eq!(fill(&mut outgoing, &mut ring, at(0)), [0, 1, 2]);
+        assert_eq!(fill(&mut outgoing, &mut ring, at(1)), [0_u16; 0]);
+        outgoing.lost(1, 0, at(2), PTO);
+        assert_eq!(fill(&mut outgoing, &mut ring, at(2)), [1]);
+        outgoing.lost(1, 0, at(3), PTO);
+        assert!(!outgoing.is_due(at(3), &SMALL), "datagram 2 carries it");
+        outgoing.acked(1);
+        assert_eq!(outgoing.queued(), 3, "0 is still missing, so 1 stays");
+        outgoing.acked(0);
+        outgoing.acked(0);
+        assert_eq!((outgoing.queued(), outgoing.queued_bytes()), (1, 7));
+        outgoing.acked(2);
+        outgoing.acked(3);
+        assert_eq!(outgoing.queued(), 0);
+        assert!(!outgoing.is_in_flight());
+        assert_eq!(outgoing.resend_at(), None);
+    }
+
+    #[test]
+    fn a_message_that_never_arrives_is_sent_ever_more_patiently_and_alone() {
+        let (mut outgoing, mut ring) = (Outgoing::default(), SentRing::default());
+        for _ in 0..3 {
+            outgoing.send(b"message", 1_000).expect("there is room");
+        }
+        let mut now = at(0);
+        for _ in 0..=QUICK_RESENDS {
+            let carrier = ring.next();
+            assert_eq!(fill(&mut outgoing, &mut ring, now), [0, 1, 2]);
+            (0..3).for_each(|id| outgoing.lost(id, carrier, now, PTO));
+        }
+        for wait in [100, 200, 400, 800, 1_000, 1_000] {
+            assert_eq!(
+                outgoing.resend_at(),
+                Some(now + Duration::from_millis(wait))
+            );
+            now += Duration::from_millis(wait);
+            let carrier = ring.next();
+            assert_eq!(fill(&mut outgoing, &mut ring, now), [0]);
+            outgoing.lost(0, carrier, now, PTO);
+        }
+        outgoing.acked(0);
+        assert_eq!(
+            fill(&mut outgoing, &mut ring, now),
+            [1, 2],
+            "at once, when it arrives"
+        );
+    }
+
+    #[test]
+    fn a_sender_stays_within_what_the_peer_is_sure_to_keep() {
+        let (mut outgoing, mut ring) = (Outgoing::default(), SentRing::default());
+        let (mut incoming, mut inbox, mut inbox_cost) = (Incoming::default(), Inbox::default(), 0);
+        for _ in 0..100 {
+            outgoing
+                .send(&[7; 100], SMALL.send_buffer)
+                .expect("there is room");
+        }
+        let mut ids = Vec::new();
+        for millis in 0..20 {
+            ids.extend(fill(&mut outgoing, &mut ring, at(millis)));
+        }
+        assert!((2..10).contains(&ids.len()), "{ids:?}");
+        // All but the first come, in the worst order, and then the first.
+        for id in ids.into_iter().rev() {
+            let taken = incoming.accept(id, &[7; 100], &SMALL, 0, &mut inbox, &mut inbox_cost);
+            assert_eq!(taken, Accepted::Taken, "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_in_whatever_order_goes_out_once_and_in_order(
+            ids in prop::collection::vec(0_u16..60, 0..400),
+            polls in prop::collection::vec(any::<bool>(), 400),
+        ) {
+            let (mut incoming, mut inbox, mut inbox_cost) = (Incoming::default(), Inbox::default(), 0);
+            let mut expected = 0;
+            let mut taken = std::collections::BTreeSet::new();
+            for (id, poll) in ids.into_iter().zip(polls) {
+                let message = vec![id as u8; usize::from(id)];
+                let accepted = incoming.accept(id, &message, &SMALL, 0, &mut inbox, &mut inbox_cost);
+                prop_assert_eq!(accepted == Accepted::Again, taken.contains(&id));
+                if accepted == Accepted::Taken {
+                    taken.insert(id);
+                }
+                prop_assert!(inbox_cost + incoming.early_cost <= SMALL.receive_buffer);
+                while poll && let Some((_, message)) = inbox.pop() {
+                    prop_assert_eq!(message, &vec![expected as u8; expected][..]);
+                    inbox_cost -= cost(message.len());
+                    expected += 1;
+                }
+                // With an empty inbox the message that is next always finds its place.
+                if inbox.len() == 0 {
+                    let mut copy = (incoming.clone(), inbox.clone(), inbox_cost);
+                    let next = vec![0; SMALL.max_message];
+                    let accepted = copy.0.accept(expected as u16, &next, &SMALL, 0, &mut copy.1, &mut copy.2);
+                    prop_assert_eq!(accepted, Accepted::Taken);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ids_beyond_the_window_are_refused_and_those_behind_are_known() {
+        let (mut incoming, mut inbox, mut inbox_cost) = (Incoming::default(), Inbox::default(), 0);
+        for id in 0..70_000_u64 {
+            let id = id as u16;
+            assert_eq!(incoming.check(id.wrapping_add(1_023)), Ok(()));
+            let refused = incoming.check(id.wrapping_add(1_024));
+            assert_eq!(refused, Err(Rejection::WindowExceeded));
+            let taken = incoming.accept(id, b"", &SMALL, 0, &mut inbox, &mut inbox_cost);
+            assert_eq!(taken, Accepted::Taken);
+            let again = incoming.accept(id, b"", &SMALL, 0, &mut inbox, &mut inbox_cost);
+            assert_eq!(again, Accepted::Again);
+            inbox.pop();
+            inbox_cost = 0;
+        }
     }
 }

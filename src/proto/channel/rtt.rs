@@ -6,6 +6,10 @@
 //! Here most acks wait for the peer's next send slot, often equally long each time; then no sample
 //! would ever show the path itself. A peer that lies about its delay is believed down to nothing and
 //! harms its own estimate: loss detection goes by the raw samples, resending has a floor and a budget.
+//!
+//! Only the newest datagram of an ack is measured. Where datagrams overtake each other by several send
+//! slots the newest is one of the fast ones, and the estimate leans low: by 3% at 20 to 40 ms each
+//! way and 60 Hz, by 12% at 150 to 250 ms.
 
 use core::time::Duration;
 

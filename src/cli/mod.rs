@@ -1,0 +1,133 @@
+//! The command line: each command is a page that arranges parts which exist without it.
+//!
+//! Exit codes: 0 all went well; 1 something outside was not as needed (a port in use, a missing file);
+//! 2 the command line itself is wrong.
+
+mod demo;
+mod log;
+mod screen;
+mod value;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+/// Tickwire: an authoritative game server and its clients over UDP.
+#[derive(Debug, clap::Parser)]
+#[command(name = "tickwire", version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// A server and its bots in one process: see it live
+    Demo(demo::Arguments),
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+enum Failure {
+    /// The command line is wrong: what, and what is allowed.
+    Usage(String),
+    /// Something outside is not as needed.
+    Outside(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Outside(error)
+    }
+}
+
+/// Runs the command that the arguments name (the first one is the program's own name).
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let matches = match Arguments::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return refuse(&error),
+    };
+    let result = match Arguments::from_arg_matches(&matches) {
+        Ok(Arguments { command: Command::Demo(arguments) }) => demo::run(&arguments),
+        Err(error) => return refuse(&error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(what)) => {
+            complain(&what);
+            ExitCode::from(2)
+        }
+        Err(Failure::Outside(error)) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version go to stdout; anything wrong is one line on stderr.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(2);
+    }
+    complain(&one_line(&error.render().to_string()));
+    ExitCode::from(2)
+}
+
+fn complain(what: &str) {
+    let _ = writeln!(std::io::stderr(), "tickwire: {what}");
+}
+
+/// The parser's message as one line: without its prefix, its usage and its pointer to `--help`.
+fn one_line(message: &str) -> String {
+    let useful = message
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"))
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let joined = useful.collect::<Vec<_>>().join(" ");
+    joined.strip_prefix("error: ").unwrap_or(&joined).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(arguments: &[&str]) -> String {
+        let error = Arguments::command()
+            .try_get_matches_from(arguments)
+            .expect_err("these arguments are wrong");
+        one_line(&error.render().to_string())
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_value_is_one_line_with_the_flag_and_what_is_allowed() {
+        let line = complaint(&["tickwire", "demo", "--loss", "180%"]);
+        assert!(!line.contains('\n'));
+        assert!(line.contains("--loss") && line.contains("180%"), "{line}");
+        assert!(line.contains("0% to 100%"), "{line}");
+    }
+
+    #[test]
+    fn an_unknown_flag_is_named_as_it_was_written() {
+        let line = complaint(&["tickwire", "demo", "--bot", "3"]);
+        assert!(line.contains("'--bot'") && line.contains("--bots"), "{line}");
+    }
+
+    #[test]
+    fn an_unknown_command_is_named_as_it_was_written() {
+        let line = complaint(&["tickwire", "dema"]);
+        assert!(line.contains("'dema'") && line.contains("demo"), "{line}");
+    }
+}

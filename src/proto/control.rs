@@ -1,0 +1,307 @@
+//! The blocks of a payload's body: how the endpoints talk about the session itself.
+//!
+//! A body is a row of blocks. Each starts with one byte that says what it is, and ends by itself; only a
+//! snapshot part runs to the end of the payload and is therefore the last. Knows their layout; what
+//! they do to a session is told in [`server`](super::server) and [`client`](super::client).
+//!
+//! ```text
+//! 1 hello     client   version (u16) schema (u64)
+//! 2 welcome   server   version (u16) schema (u64) slot index (u32) slot generation (u32)
+//!                      tick rate (u16) snapshot every (u16) tick (u32)
+//! 3 inputs    client   see proto/input.rs
+//! 4 margin    server   i16, units of 100 us, saturating
+//! 5 goodbye   both     reason (u8) length (u8, 0..=120) text (UTF-8)
+//! 6 resync    client   nothing
+//! 7 warning   server   warning (u8) grace in ms (u32)
+//! 8 snapshot  server   to the end of the payload: see proto/snapshot/part.rs
+//! ```
+
+use crate::id::ClientSlot;
+use crate::proto::event::{DisconnectReason, Warning, Welcome};
+use crate::proto::wire::{ByteReader, ByteWriter};
+use crate::time::{Tick, TickRate};
+
+/// The version of everything above netcode. It grows when a byte changes its meaning.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The longest text of a goodbye, in bytes.
+pub const MAX_GOODBYE_TEXT: usize = 120;
+
+/// One block, borrowed from the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Block<'a> {
+    Hello(Hello),
+    Welcome {
+        hello: Hello,
+        welcome: Welcome,
+    },
+    /// Inputs follow: read them with [`read_inputs`](super::input::read_inputs).
+    Inputs,
+    Margin {
+        micros: i64,
+    },
+    Goodbye {
+        reason: DisconnectReason,
+        text: &'a str,
+    },
+    Resync,
+    Warning {
+        warning: Warning,
+        grace_ms: u32,
+    },
+    Snapshot(&'a [u8]),
+}
+
+/// What both ends must have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) version: u16,
+    pub(crate) schema: u64,
+}
+
+impl Hello {
+    pub(crate) const fn ours(schema: u64) -> Self {
+        Self {
+            version: PROTOCOL_VERSION,
+            schema,
+        }
+    }
+
+    /// Why a peer that says `other` is none of ours; `None` when it is.
+    pub(crate) fn mismatch(self, other: Self) -> Option<DisconnectReason> {
+        if self.version != other.version {
+            Some(DisconnectReason::WrongVersion)
+        } else if self.schema != other.schema {
+            Some(DisconnectReason::WrongSchema)
+        } else {
+            None
+        }
+    }
+
+    fn read(reader: &mut ByteReader<'_>) -> Option<Self> {
+        Some(Self {
+            version: reader.u16()?,
+            schema: reader.u64()?,
+        })
+    }
+
+    fn write(self, writer: &mut ByteWriter<'_>) -> Option<()> {
+        writer.u16(self.version)?;
+        writer.u64(self.schema)
+    }
+}
+
+const HELLO: u8 = 1;
+const WELCOME: u8 = 2;
+pub(crate) const INPUTS: u8 = 3;
+const MARGIN: u8 = 4;
+const GOODBYE: u8 = 5;
+const RESYNC: u8 = 6;
+const WARNING: u8 = 7;
+pub(crate) const SNAPSHOT: u8 = 8;
+
+/// The unit of a margin on the wire, in microseconds.
+const MARGIN_UNIT: i64 = 100;
+
+impl<'a> Block<'a> {
+    /// The next block; `None` when its kind is unknown or it ends too early.
+    pub(crate) fn read(reader: &mut ByteReader<'a>) -> Option<Self> {
+        Some(match reader.u8()? {
+            HELLO => Self::Hello(Hello::read(reader)?),
+            WELCOME => Self::Welcome {
+                hello: Hello::read(reader)?,
+                welcome: read_welcome(reader)?,
+            },
+            INPUTS => Self::Inputs,
+            MARGIN => Self::Margin {
+                micros: i64::from(reader.u16()?.cast_signed()) * MARGIN_UNIT,
+            },
+            GOODBYE => {
+                let reason = DisconnectReason::from_code(reader.u8()?)?;
+                let len = usize::from(reader.u8()?);
+                if len > MAX_GOODBYE_TEXT {
+                    return None;
+                }
+                Self::Goodbye {
+                    reason,
+                    text: core::str::from_utf8(reader.take(len)?).ok()?,
+                }
+            }
+            RESYNC => Self::Resync,
+            WARNING => Self::Warning {
+                warning: Warning::from_code(reader.u8()?)?,
+                grace_ms: reader.u32()?,
+            },
+            SNAPSHOT => {
+                let part = reader.rest();
+                reader.take(part.len())?;
+                Self::Snapshot(part)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Writes the block; `None`, and nothing written, when there is no room. Inputs and snapshot parts
+    /// write their own content after the kind.
+    pub(crate) fn write(&self, writer: &mut ByteWriter<'_>) -> Option<()> {
+        let start = writer.len();
+        let written = self.write_all(writer);
+        if written.is_none() {
+            writer.truncate(start);
+        }
+        written
+    }
+
+    fn write_all(&self, writer: &mut ByteWriter<'_>) -> Option<()> {
+        match *self {
+            Self::Hello(hello) => {
+                writer.u8(HELLO)?;
+                hello.write(writer)
+            }
+            Self::Welcome { hello, welcome } => {
+                writer.u8(WELCOME)?;
+                hello.write(writer)?;
+                writer.u32(welcome.slot.index)?;
+                writer.u32(welcome.slot.generation)?;
+                writer.u16(welcome.tick_rate.hz())?;
+                writer.u16(welcome.snapshot_every)?;
+                writer.u32(welcome.tick.0)
+            }
+            Self::Inputs => writer.u8(INPUTS),
+            Self::Margin { micros } => {
+                writer.u8(MARGIN)?;
+                let units = (micros / MARGIN_UNIT).clamp(i64::from(i16::MIN), i64::from(i16::MAX));
+                writer.u16((units as i16).cast_unsigned())
+            }
+            Self::Goodbye { reason, text } => {
+                let text = cut(text, MAX_GOODBYE_TEXT);
+                writer.u8(GOODBYE)?;
+                writer.u8(reason.code())?;
+                writer.u8(text.len() as u8)?;
+                writer.bytes(text.as_bytes())
+            }
+            Self::Resync => writer.u8(RESYNC),
+            Self::Warning { warning, grace_ms } => {
+                writer.u8(WARNING)?;
+                writer.u8(warning.code())?;
+                writer.u32(grace_ms)
+            }
+            Self::Snapshot(part) => {
+                writer.u8(SNAPSHOT)?;
+                writer.bytes(part)
+            }
+        }
+    }
+}
+
+fn read_welcome(reader: &mut ByteReader<'_>) -> Option<Welcome> {
+    let welcome = Welcome {
+        slot: ClientSlot {
+            index: reader.u32()?,
+            generation: reader.u32()?,
+        },
+        tick_rate: TickRate::new(reader.u16()?)?,
+        snapshot_every: reader.u16()?,
+        tick: Tick(reader.u32()?),
+    };
+    (welcome.snapshot_every > 0).then_some(welcome)
+}
+
+/// The longest start of `text` that has at most `len` bytes and ends between two characters.
+fn cut(text: &str, len: usize) -> &str {
+    text.get(..text.floor_char_boundary(len)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn examples() -> Vec<Block<'static>> {
+        let hello = Hello::ours(0x0123_4567_89AB_CDEF);
+        let welcome = Welcome {
+            slot: ClientSlot {
+                index: 7,
+                generation: 2,
+            },
+            tick_rate: TickRate::HZ_60,
+            snapshot_every: 2,
+            tick: Tick(1_000_000),
+        };
+        vec![
+            Block::Hello(hello),
+            Block::Welcome { hello, welcome },
+            Block::Margin { micros: -12_300 },
+            Block::Goodbye {
+                reason: DisconnectReason::Kicked,
+                text: "no ghosts, please",
+            },
+            Block::Resync,
+            Block::Warning {
+                warning: Warning::ShutdownSoon,
+                grace_ms: 5_000,
+            },
+            Block::Snapshot(&[1, 2, 3]),
+        ]
+    }
+
+    #[test]
+    fn blocks_follow_each_other_and_come_back() {
+        let mut buffer = [0; 256];
+        let mut writer = ByteWriter::new(&mut buffer);
+        for block in examples() {
+            block.write(&mut writer).expect("there is room");
+        }
+        let mut reader = ByteReader::new(writer.written());
+        for block in examples() {
+            assert_eq!(Block::read(&mut reader), Some(block));
+        }
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_block_without_room_leaves_nothing_behind() {
+        for block in examples() {
+            let mut buffer = [0; 3];
+            let mut writer = ByteWriter::new(&mut buffer);
+            if block.write(&mut writer).is_none() {
+                assert!(writer.is_empty(), "{block:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_goodbye_is_cut_between_characters() {
+        let text = "é".repeat(100);
+        let mut buffer = [0; 256];
+        let mut writer = ByteWriter::new(&mut buffer);
+        let block = Block::Goodbye {
+            reason: DisconnectReason::Kicked,
+            text: &text,
+        };
+        block.write(&mut writer).expect("there is room");
+        match Block::read(&mut ByteReader::new(writer.written())) {
+            Some(Block::Goodbye { text, .. }) => assert_eq!(text, "é".repeat(60)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_margin_beyond_the_scale_is_the_end_of_the_scale() {
+        let mut buffer = [0; 8];
+        let mut writer = ByteWriter::new(&mut buffer);
+        Block::Margin { micros: i64::MAX }
+            .write(&mut writer)
+            .expect("there is room");
+        let read = Block::read(&mut ByteReader::new(writer.written()));
+        assert_eq!(read, Some(Block::Margin { micros: 3_276_700 }));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut reader = ByteReader::new(&bytes);
+            while Block::read(&mut reader).is_some() {}
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! What one client is known to hold.
+//!
+//! Per datagram that may still be acknowledged: which part it carried, and the lists of who left, entered and was deferred. Per
+//! acknowledged snapshot: who is in it, and whose value is older than it. Values are nowhere here; they are in the
+//! ring that all clients share. Forgetting anything is always safe: it only makes an older baseline, or none, the best one.
+//!
+//! Knows slots and ticks. Has no idea of values, bits, frames or positions.
+
+use std::collections::VecDeque;
+
+use super::slots::{Coverage, SlotRange};
+use crate::time::Tick;
+
+/// Datagrams that may be on their way at once.
+pub(super) const RECORDS: usize = 64;
+/// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up to two snapshots older
+/// than its own best.
+const FRESHEST: usize = 3;
+
+/// Which entity of all that ever had a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Who {
+    pub(super) generation: u16,
+    pub(super) kind: u8,
+}
+
+/// An entity whose value is older than the snapshot it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stale {
+    pub(super) slot: u16,
+    pub(super) who: Who,
+    pub(super) as_of: Tick,
+}
+
+/// An acknowledged snapshot, or the parts of it that are.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) tick: Tick,
+    covered: Coverage,
+    /// Who is in it, ascending.
+    pub(super) slots: Vec<u16>,
+    /// Whose value is older, ascending by slot.
+    pub(super) stale: Vec<Stale>,
+}
+
+impl View {
+    fn clear(&mut self) {
+        self.covered.clear();
+        self.slots.clear();
+        self.stale.clear();
+    }
+}
+
+/// What one datagram says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) number: u64,
+    pub(super) tick: Tick,
+    pub(super) base: Option<Tick>,
+    pub(super) range: SlotRange,
+}
+
+/// A datagram that may still be acknowledged; its lists follow those of the record before in `Baselines::ids`.
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    part: Part,
+    left: u16,
+    entered: u16,
+    deferred: u16,
+}
+
+impl Record {
+    /// Deferred entities take three numbers each: slot, generation, kind.
+    fn ids(&self) -> usize {
+        usize::from(self.left) + usize::from(self.entered) + 3 * usize::from(self.deferred)
+    }
+}
+
+/// What one client is known to hold, and what it may soon be known to hold.
+#[derive(Debug, Default)]
+pub(super) struct Baselines {
+    records: VecDeque<Record>,
+    ids: Vec<u16>,
+    /// Ascending by tick.
+    views: Vec<View>,
+    /// An emptied view, kept for its memory.
+    spare: Option<View>,
+}
+
+impl Baselines {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        self.ids.clear();
+        while let Some(view) = self.views.pop() {
+            self.keep_spare(view);
+        }
+    }
+
+    /// Whether as many datagrams are on their way as can be kept account of.
+    pub(super) fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS
+    }
+
+    /// The acknowledged snapshots that cover a range, newest first.
+    pub(super) fn covering(&self, range: SlotRange) -> impl Iterator<Item = &View> {
+        self.views
+            .iter()
+            .rev()
+            .filter(move |view| view.covered.covers(range))
+    }
+
+    /// The acknowledged snapshot of a tick.
+    pub(super) fn view(&self, tick: Tick) -> Option<&View> {
+        let index = self
+            .views
+            .binary_search_by_key(&tick, |view| view.tick)
+            .ok()?;
+        self.views.get(index)
+    }
+
+    /// Remembers a datagram. Each list ascends by slot; `deferred` are entities of the baseline.
+    pub(super) fn record(
+        &mut self,
+        part: Part,
+        left: impl Iterator<Item = u16>,
+        entered: impl Iterator<Item = u16>,
+        deferred: impl Iterator<Item = (u16, Who)>,
+    ) {
+        if self.is_full() {
+            self.remove(0);
+        }
+        let start = self.ids.len();
+        self.ids.extend(left);
+        let left = self.ids.len() - start;
+        self.ids.extend(entered);
+        let entered = self.ids.len() - start - left;
+        for (slot, who) in deferred {
+            self.ids.extend([slot, who.generation, u16::from(who.kind)]);
+        }
+        let deferred = (self.ids.len() - start - left - entered) / 3;
+        // A range has at most 65,000 slots, and a list each of them once.
+        self.records.push_back(Record {
+            part,
+            left: left as u16,
+            entered: entered as u16,
+            deferred: deferred as u16,
+        });
+    }
+
+    /// The client has the datagram: its part of that snapshot can be a baseline now. Says whether it was known.
+    /// `ranges` are those in use, for which baselines are kept.
+    pub(super) fn acked(
+        &mut self,
+        number: u64,
+        ranges: impl Iterator<Item = SlotRange> + Clone,
+    ) -> bool {
+        let Some((index, start)) = self.find(number) else {
+            return false;
+        };
+        let record = self.records[index];
+        let mut view = self.take_view(record.part.tick);
+        let lists = self.ids.get(start..start + record.ids()).unwrap_or(&[]);
+        let base = record.part.base.map(|tick| self.view(tick));
+        // The baseline is kept as long as a record names it. A range is told once per tick.
+        if !matches!(base, Some(None)) && !view.covered.overlaps(record.part.range) {
+            apply(&mut view, base.flatten(), &record, lists);
+        }
+        let place = self.views.partition_point(|other| other.tick < view.tick);
+        self.views.insert(place, view);
+        self.remove(index);
+        self.prune(ranges);
+        true
+    }
+
+    /// The client does not have the datagram, or nobody will ever know.
+    pub(super) fn lost(&mut self, number: u64) {
+        if let Some((index, _)) = self.find(number) {
+            self.remove(index);
+        }
+    }
+
+    /// Forgets everything before `oldest`: it cannot be a baseline any more.
+    pub(super) fn expire(&mut self, oldest: Tick) {
+        while let Some(index) = self
+            .records
+            .iter()
+            .position(|record| record.part.tick < oldest)
+        {
+            self.remove(index);
+        }
+        while self.views.first().is_some_and(|view| view.tick < oldest) {
+            let view = self.views.remove(0);
+            self.keep_spare(view);
+        }
+    }
+
+    /// A record and where its lists start.
+    fn find(&self, number: u64) -> Option<(usize, usize)> {
+        let index = self
+            .records
+            .iter()
+            .position(|record| record.part.number == number)?;
+        Some((index, self.start_of(index)))
+    }
+
+    fn start_of(&self, index: usize) -> usize {
+        self.records.iter().take(index).map(Record::ids).sum()
+    }
+
+    fn remove(&mut self, index: usize) {
+        let start = self.start_of(index);
+        if let Some(record) = self.records.remove(index) {
+            self.ids.drain(start..start + record.ids());
+        }
+    }
+
+    /// The view of a tick, taken out of the list, or an empty one.
+    fn take_view(&mut self, tick: Tick) -> View {
+        match self.views.binary_search_by_key(&tick, |view| view.tick) {
+            Ok(index) => self.views.remove(index),
+            Err(_) => {
+                let mut view = self.spare.take().unwrap_or_default();
+                view.clear();
+                view.tick = tick;
+                view
+            }
+        }
+    }
+
+    fn keep_spare(&mut self, view: View) {
+        self.spare = Some(view);
+    }
+
+    /// Keeps what a record builds on, and the freshest for each range.
+    fn prune(&mut self, ranges: impl Iterator<Item = SlotRange> + Clone) {
+        for index in (0..self.views.len()).rev() {
+            let (view, newer) = match self.views.get(index..) {
+                Some([view, newer @ ..]) => (view, newer),
+                _ => continue,
+            };
+            let named = self
+                .records
+                .iter()
+                .any(|record| record.part.base == Some(view.tick));
+            let fresh = |range: SlotRange| {
+                let better = newer.iter().filter(|newer| newer.covered.covers(range));
+                view.covered.overlaps(range) && better.take(FRESHEST).count() < FRESHEST
+            };
+            if !named && !ranges.clone().any(fresh) {
+                let view = self.views.remove(index);
+                self.keep_spare(view);
+            }
+        }
+    }
+
+    /// Heap memory in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let views = self.views.iter().chain(&self.spare).map(|view| {
+            view.covered.memory()
+                + view.slots.capacity() * size_of::<u16>()
+                + view.stale.capacity() * size_of::<Stale>()
+        });
+        self.records.capacity() * size_of::<Record>()
+            + self.ids.capacity() * size_of::<u16>()
+            + self.views.capacity() * size_of::<View>()
+            + views.sum::<usize>()
+    }
+}
+
+/// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they had in V(b).
+fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
+    let range = record.part.range;
+    let (left, rest) = lists.split_at(usize::from(record.left));
+    let (entered, deferred) = rest.split_at(usize::from(record.entered));
+    let place = view.slots.partition_point(|slot| *slot < range.first);
+    let before = view.slots.len();
+    let held = base.map_or(&[][..], |base| {
+        &base.slots[range.within(&base.slots, |slot| *slot)]
+    });
+    // There are several views per client: no room to grow into.
+    view.slots.reserve_exact(held.len() + entered.len());
+    let (mut left, mut entered) = (left.iter().peekable(), entered.iter().peekable());
+    for slot in held {
+        while let Some(new) = entered.next_if(|new| *new < slot) {
+            view.slots.push(*new);
+        }
+        if left.next_if_eq(&slot).is_none() {
+            view.slots.push(*slot);
+        }
+    }
+    view.slots.extend(entered);
+    let added = view.slots.len() - before;
+    view.slots[place..].rotate_right(added);
+
+    let place = view.stale.partition_point(|stale| stale.slot < range.first);
+    let before = view.stale.len();
+    for deferred in deferred.chunks_exact(3) {
+        let slot = deferred[0];
+        let known = base.and_then(|base| stale_in(base, slot));
+        let stale = Stale {
+            slot,
+            who: Who {
+                generation: deferred[1],
+                kind: deferred[2] as u8,
+            },
+            as_of: known.map_or(base.map_or(record.part.tick, |base| base.tick), |known| {
+                known.as_of
+            }),
+        };
+        view.stale.push(stale);
+    }
+    let added = view.stale.len() - before;
+    view.stale[place..].rotate_right(added);
+    view.covered.add(range);
+}
+
+fn stale_in(view: &View, slot: u16) -> Option<&Stale> {
+    let index = view
+        .stale
+        .binary_search_by_key(&slot, |stale| stale.slot)
+        .ok()?;
+    view.stale.get(index)
+}

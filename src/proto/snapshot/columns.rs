@@ -1,0 +1,166 @@
+//! The quantised values of all entities at one tick.
+//!
+//! Knows rows by slot. Has no idea of clients, interest or bits. Once published it never changes, and the frames of
+//! the following 32 snapshots share it.
+
+use crate::id::EntityId;
+use crate::time::Tick;
+
+/// Where an entity's values are, and which entity it is.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    /// Where its values start.
+    start: u32,
+    generation: u16,
+    kind: u8,
+    /// How many values it has; 0: nobody is here.
+    len: u8,
+}
+
+const NOBODY: Head = Head {
+    start: 0,
+    generation: 0,
+    kind: u8::MAX,
+    len: 0,
+};
+
+/// The quantised values of all entities at one tick, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    tick: Tick,
+    heads: Vec<Head>,
+    positions: Vec<[f32; 3]>,
+    /// The last published tick at which the row became different from the one before.
+    last_changed: Vec<Tick>,
+    /// The rows one after another, in the order in which they were put.
+    values: Vec<i32>,
+    count: usize,
+}
+
+/// One row: an entity as it is at the tick of its columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowRef<'a> {
+    pub(super) generation: u16,
+    pub(super) kind: u8,
+    pub(super) values: &'a [i32],
+}
+
+impl Columns {
+    /// Forgets everything and keeps the memory.
+    pub(super) fn clear(&mut self, tick: Tick) {
+        self.tick = tick;
+        self.heads.clear();
+        self.positions.clear();
+        self.last_changed.clear();
+        self.values.clear();
+        self.count = 0;
+    }
+
+    pub(super) const fn tick(&self) -> Tick {
+        self.tick
+    }
+
+    /// How many entities there are.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// One more than the highest slot in use.
+    pub(super) const fn slots(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// The row of a slot.
+    #[inline]
+    pub(super) fn row(&self, slot: u16) -> Option<RowRef<'_>> {
+        let head = self.heads.get(usize::from(slot))?;
+        if head.len == 0 {
+            return None;
+        }
+        let start = head.start as usize;
+        Some(RowRef {
+            generation: head.generation,
+            kind: head.kind,
+            values: self.values.get(start..start + usize::from(head.len))?,
+        })
+    }
+
+    /// Where the entity in this slot is.
+    #[inline]
+    pub(super) fn position(&self, slot: u16) -> Option<[f32; 3]> {
+        self.head(slot)?;
+        self.positions.get(usize::from(slot)).copied()
+    }
+
+    /// The last published tick at which the entity in this slot became different.
+    #[inline]
+    pub(super) fn last_changed(&self, slot: u16) -> Tick {
+        let changed = self.last_changed.get(usize::from(slot));
+        changed.copied().unwrap_or(self.tick)
+    }
+
+    #[inline]
+    fn head(&self, slot: u16) -> Option<&Head> {
+        self.heads
+            .get(usize::from(slot))
+            .filter(|head| head.len > 0)
+    }
+
+    /// The generation and kind of whoever is in this slot.
+    #[inline]
+    pub(super) fn who(&self, slot: u16) -> Option<(u16, u8)> {
+        self.head(slot).map(|head| (head.generation, head.kind))
+    }
+
+    /// Whether this very entity is here. The kind of an entity never changes: with another kind it is another one.
+    #[inline]
+    pub(super) fn holds(&self, id: EntityId) -> bool {
+        self.head(id.slot)
+            .is_some_and(|head| head.generation == id.generation)
+    }
+
+    /// The slots in use, ascending.
+    pub(super) fn used(&self) -> impl Iterator<Item = u16> + '_ {
+        let used = |(slot, head): (usize, &Head)| (head.len > 0).then_some(slot as u16);
+        self.heads.iter().enumerate().filter_map(used)
+    }
+
+    /// The rows' memory, to write the next row into; tell with [`Self::place`] whose it is.
+    pub(super) const fn values_mut(&mut self) -> &mut Vec<i32> {
+        &mut self.values
+    }
+
+    /// Gives the values from `start` to an entity. The slot must be free.
+    pub(super) fn place(&mut self, id: EntityId, kind: u8, position: [f32; 3], start: usize) {
+        let slot = usize::from(id.slot);
+        if self.heads.len() <= slot {
+            self.heads.resize(slot + 1, NOBODY);
+            self.positions.resize(slot + 1, [0.0; 3]);
+            self.last_changed.resize(slot + 1, self.tick);
+        }
+        self.heads[slot] = Head {
+            start: start as u32,
+            generation: id.generation,
+            kind,
+            len: (self.values.len() - start) as u8,
+        };
+        self.positions[slot] = position;
+        self.count += 1;
+    }
+
+    /// Carries over since when each entity is as it is from the columns published before.
+    pub(super) fn compare_with(&mut self, before: &Self) {
+        for slot in 0..self.heads.len().min(before.heads.len()) {
+            let slot_number = slot as u16;
+            let (Some(now), Some(then)) = (self.row(slot_number), before.row(slot_number)) else {
+                continue;
+            };
+            let same = now.generation == then.generation
+                && now.kind == then.kind
+                && now.values == then.values;
+            if same {
+                self.last_changed[slot] = before.last_changed[slot];
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One published tick of the world: immutable, shared, freed when the last shard moves on.
+//!
+//! Holds the tick's columns, those of the 32 snapshots before, the grid, where each client looks from, and the cells
+//! for what is encoded once. Knows everything about this tick. Has no idea what any client holds.
+
+use std::sync::Arc;
+
+use super::HISTORY;
+use super::cohort::{CohortStats, Cohorts};
+use super::columns::Columns;
+use super::grid::Grid;
+use super::schema::{KindId, Schema};
+use crate::id::{ClientSlot, EntityId};
+use crate::time::Tick;
+
+/// Where a client looks from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Viewpoint {
+    /// The middle of what it sees, in the unit of positions.
+    pub center: [f32; 3],
+    /// An entity that it is told about wherever that is, and first: its own avatar.
+    pub always: Option<EntityId>,
+}
+
+/// An entity as it is in a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row<'a> {
+    /// Which entity.
+    pub id: EntityId,
+    /// Its kind.
+    pub kind: KindId,
+    /// Where it is, for interest only; what clients are told is in `values`.
+    pub position: [f32; 3],
+    /// Its quantised fields, in the order of its kind.
+    pub values: &'a [i32],
+}
+
+/// One published tick of the world. Made by [`super::FrameHistory`].
+#[derive(Debug)]
+pub struct TickFrame {
+    pub(super) schema: Arc<Schema>,
+    /// Ticks from one snapshot to the next.
+    pub(super) snapshot_every: u32,
+    pub(super) columns: Arc<Columns>,
+    /// The columns published before, newest first: at most [`HISTORY`].
+    pub(super) earlier: Vec<Arc<Columns>>,
+    pub(super) grid: Grid,
+    /// By client index: generation and viewpoint.
+    pub(super) viewpoints: Vec<Option<(u32, Viewpoint)>>,
+    pub(super) cohorts: Cohorts,
+}
+
+impl TickFrame {
+    pub(super) fn empty(schema: Arc<Schema>, snapshot_every: u32) -> Self {
+        Self {
+            schema,
+            snapshot_every,
+            columns: Arc::default(),
+            earlier: Vec::with_capacity(HISTORY),
+            grid: Grid::default(),
+            viewpoints: Vec::new(),
+            cohorts: Cohorts::default(),
+        }
+    }
+
+    /// The tick that everything in it is true at.
+    #[must_use]
+    pub fn tick(&self) -> Tick {
+        self.columns.tick()
+    }
+
+    /// What its entities are made of.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Ticks from one snapshot to the next.
+    #[must_use]
+    pub const fn snapshot_every(&self) -> u32 {
+        self.snapshot_every
+    }
+
+    /// How many entities there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.columns.count()
+    }
+
+    /// Whether the world is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entity in a slot.
+    #[must_use]
+    pub fn entity(&self, slot: u16) -> Option<Row<'_>> {
+        let row = self.columns.row(slot)?;
+        Some(Row {
+            id: EntityId {
+                slot,
+                generation: row.generation,
+            },
+            kind: KindId(row.kind),
+            position: self.columns.position(slot)?,
+            values: row.values,
+        })
+    }
+
+    /// All entities, by slot.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.columns.used().filter_map(|slot| self.entity(slot))
+    }
+
+    /// Where a client looks from; `None` when the game did not say.
+    #[must_use]
+    pub fn viewpoint(&self, client: ClientSlot) -> Option<Viewpoint> {
+        let (generation, viewpoint) = (*self.viewpoints.get(client.index as usize)?)?;
+        (generation == client.generation).then_some(viewpoint)
+    }
+
+    /// How often its shared encodings were built and waited for so far.
+    #[must_use]
+    pub fn cohort_stats(&self) -> CohortStats {
+        self.cohorts.stats()
+    }
+
+    /// The columns of an earlier tick of the history, or of this one.
+    pub(super) fn columns_at(&self, tick: Tick) -> Option<&Columns> {
+        if tick == self.tick() {
+            return Some(&self.columns);
+        }
+        // Newest first: descending by tick.
+        let index = self
+            .earlier
+            .binary_search_by(|columns| tick.cmp(&columns.tick()));
+        index
+            .ok()
+            .and_then(|index| self.earlier.get(index))
+            .map(|columns| &**columns)
+    }
+
+    /// How many snapshots ago a tick was, if a part can name it as its baseline: 1 to 31.
+    pub(super) fn age_of(&self, tick: Tick) -> Option<u32> {
+        age(self.tick(), tick, self.snapshot_every)
+    }
+}
+
+/// How many snapshot intervals `then` is before `now`, if it is 1 to [`super::MAX_AGE`] whole ones.
+pub(super) fn age(now: Tick, then: Tick, snapshot_every: u32) -> Option<u32> {
+    let ticks = now.since(then);
+    let age = ticks / snapshot_every;
+    (ticks.is_multiple_of(snapshot_every) && (1..=super::MAX_AGE).contains(&age)).then_some(age)
+}

@@ -1,0 +1,316 @@
+//! The tick loop's side: fills frames and publishes them, and keeps the ring of the last 32.
+//!
+//! Knows the schema and the ring. Has no idea of clients beyond where each looks from. Memory goes in a circle: a
+//! frame or a set of columns that nobody holds any more becomes the next one.
+
+use std::sync::Arc;
+
+use super::HISTORY;
+use super::columns::Columns;
+use super::frame::{TickFrame, Viewpoint};
+use super::row::{Replicate, RowWriter};
+use super::schema::{KindId, Schema};
+use crate::id::{ClientSlot, EntityId};
+use crate::time::Tick;
+
+/// Frames and columns kept in case their holders let go: more than shards that lag behind usually hold.
+const SPARE: usize = 8;
+
+/// How frames are made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FrameConfig {
+    /// Ticks from one snapshot to the next, at least 1. Frames are published on multiples of it.
+    pub snapshot_every: u32,
+    /// The edge of a cell of the spatial grid, in the unit of positions: about the radius of interest.
+    pub cell_size: f32,
+}
+
+impl Default for FrameConfig {
+    /// Every second tick, cells of 32.
+    fn default() -> Self {
+        Self {
+            snapshot_every: 2,
+            cell_size: 32.0,
+        }
+    }
+}
+
+/// Why the game's entity, or its frame, was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The configuration makes no sense.
+    #[error("a frame needs snapshot_every of at least 1 and a cell_size above zero")]
+    Config,
+    /// Frames are published in the order of their ticks.
+    #[error("tick {0} is not after the frame published before")]
+    NotAfter(Tick),
+    /// Clients count the age of a baseline in whole snapshots.
+    #[error("tick {0} is not a multiple of snapshot_every")]
+    OffBeat(Tick),
+    /// The slot is beyond `Schema::max_entities`.
+    #[error("entity {0} has a slot beyond the schema's max_entities")]
+    Slot(EntityId),
+    /// Two entities in one slot.
+    #[error("entity {0} is in a slot that this frame has already filled")]
+    Occupied(EntityId),
+    /// The schema has no such kind.
+    #[error("entity {entity} has kind {kind}, which the schema does not have")]
+    Kind {
+        /// The entity.
+        entity: EntityId,
+        /// The number of the kind.
+        kind: u8,
+    },
+    /// A row has exactly as many values as its kind has fields.
+    #[error("entity {entity} has {values} values, its kind has {fields} fields")]
+    Values {
+        /// The entity.
+        entity: EntityId,
+        /// How many values there were.
+        values: usize,
+        /// How many there should have been.
+        fields: usize,
+    },
+    /// A position that is not finite has no neighbours.
+    #[error("entity {0} has a position that is not finite")]
+    Position(EntityId),
+}
+
+/// Fills and publishes frames. Owned by the tick loop.
+#[derive(Debug)]
+pub struct FrameHistory {
+    schema: Arc<Schema>,
+    config: FrameConfig,
+    /// The columns published last, newest first.
+    ring: Vec<Arc<Columns>>,
+    old_columns: Vec<Arc<Columns>>,
+    /// Frames published and perhaps still held.
+    frames: Vec<Arc<TickFrame>>,
+}
+
+impl FrameHistory {
+    /// An empty history.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::Config`].
+    pub fn new(schema: Arc<Schema>, config: FrameConfig) -> Result<Self, FrameError> {
+        if config.snapshot_every == 0 || !(config.cell_size > 0.0 && config.cell_size.is_finite()) {
+            return Err(FrameError::Config);
+        }
+        Ok(Self {
+            schema,
+            config,
+            ring: Vec::with_capacity(HISTORY + 1),
+            old_columns: Vec::new(),
+            frames: Vec::new(),
+        })
+    }
+
+    /// What the world is made of.
+    #[must_use]
+    pub const fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// A frame to fill for this tick.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::NotAfter`] and [`FrameError::OffBeat`].
+    pub fn begin(&mut self, tick: Tick) -> Result<FrameBuilder, FrameError> {
+        if self
+            .ring
+            .first()
+            .is_some_and(|newest| newest.tick() >= tick)
+        {
+            return Err(FrameError::NotAfter(tick));
+        }
+        if !tick.0.is_multiple_of(self.config.snapshot_every) {
+            return Err(FrameError::OffBeat(tick));
+        }
+        let frame = self.spare_frame();
+        let mut columns = self.spare_columns();
+        if let Some(columns) = Arc::get_mut(&mut columns) {
+            columns.clear(tick);
+        }
+        Ok(FrameBuilder { frame, columns })
+    }
+
+    /// The frame, complete, for everybody. Where it came from does not matter as long as it began here.
+    pub fn publish(&mut self, builder: FrameBuilder) -> Arc<TickFrame> {
+        let FrameBuilder {
+            mut frame,
+            mut columns,
+        } = builder;
+        if let (Some(columns), Some(before)) = (Arc::get_mut(&mut columns), self.ring.first()) {
+            columns.compare_with(before);
+        }
+        if let Some(frame) = Arc::get_mut(&mut frame) {
+            frame.grid.build(&columns, self.config.cell_size);
+            frame
+                .earlier
+                .extend(self.ring.iter().take(HISTORY).cloned());
+            frame.columns = Arc::clone(&columns);
+        }
+        self.ring.insert(0, columns);
+        if let Some(oldest) = self.ring.get(HISTORY).cloned() {
+            self.ring.truncate(HISTORY);
+            self.old_columns.push(oldest);
+        }
+        self.frames.push(Arc::clone(&frame));
+        frame
+    }
+
+    /// A frame that nobody holds, emptied.
+    fn spare_frame(&mut self) -> Arc<TickFrame> {
+        // Frames that nobody holds must not hold columns either.
+        for frame in self.frames.iter_mut().filter_map(Arc::get_mut) {
+            frame.earlier.clear();
+        }
+        let free = |frame: &mut Arc<TickFrame>| Arc::get_mut(frame).is_some();
+        let Some(index) = self.frames.iter_mut().position(free) else {
+            self.frames.truncate(SPARE);
+            let frame = TickFrame::empty(Arc::clone(&self.schema), self.config.snapshot_every);
+            return Arc::new(frame);
+        };
+        let mut spare = self.frames.swap_remove(index);
+        if let Some(frame) = Arc::get_mut(&mut spare) {
+            frame.columns = self.ring.first().cloned().unwrap_or_default();
+            frame
+                .viewpoints
+                .iter_mut()
+                .for_each(|viewpoint| *viewpoint = None);
+            frame.cohorts.reset();
+        }
+        spare
+    }
+
+    /// Columns that nobody holds.
+    fn spare_columns(&mut self) -> Arc<Columns> {
+        let free = |columns: &mut Arc<Columns>| Arc::get_mut(columns).is_some();
+        match self.old_columns.iter_mut().position(free) {
+            Some(index) => self.old_columns.swap_remove(index),
+            None => {
+                self.old_columns.truncate(SPARE);
+                Arc::default()
+            }
+        }
+    }
+}
+
+/// A frame being filled. Goes to [`FrameHistory::publish`], or is dropped and has never been.
+#[derive(Debug)]
+pub struct FrameBuilder {
+    /// Both are held here alone until they are published.
+    frame: Arc<TickFrame>,
+    columns: Arc<Columns>,
+}
+
+impl FrameBuilder {
+    /// The tick it will be true at.
+    #[must_use]
+    pub fn tick(&self) -> Tick {
+        self.columns.tick()
+    }
+
+    /// Puts an entity with quantised values, one per field of its kind; a value out of range becomes the nearest one.
+    ///
+    /// `position` decides who hears of it and how soon; it does not travel.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`]; the entity is then not in the frame.
+    pub fn put(
+        &mut self,
+        id: EntityId,
+        kind: KindId,
+        position: [f32; 3],
+        values: &[i32],
+    ) -> Result<(), FrameError> {
+        self.put_with(id, kind, position, |row| {
+            values.iter().for_each(|value| row.integer(*value));
+        })
+    }
+
+    /// Puts a struct of the game.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`]; the entity is then not in the frame.
+    pub fn replicate(
+        &mut self,
+        id: EntityId,
+        kind: KindId,
+        position: [f32; 3],
+        thing: &impl Replicate,
+    ) -> Result<(), FrameError> {
+        self.put_with(id, kind, position, |row| thing.write(row))
+    }
+
+    /// Puts an entity whose fields `write` writes.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`]; the entity is then not in the frame.
+    pub fn put_with(
+        &mut self,
+        id: EntityId,
+        kind: KindId,
+        position: [f32; 3],
+        write: impl FnOnce(&mut RowWriter<'_>),
+    ) -> Result<(), FrameError> {
+        let schema = &self.frame.schema;
+        let Some(description) = schema.kind(kind) else {
+            return Err(FrameError::Kind {
+                entity: id,
+                kind: kind.0,
+            });
+        };
+        if u32::from(id.slot) >= schema.max_entities() {
+            return Err(FrameError::Slot(id));
+        }
+        if !position.iter().all(|axis| axis.is_finite()) {
+            return Err(FrameError::Position(id));
+        }
+        let fields = description.fields.len();
+        let Some(columns) = Arc::get_mut(&mut self.columns) else {
+            return Err(FrameError::Occupied(id));
+        };
+        if columns.who(id.slot).is_some() {
+            return Err(FrameError::Occupied(id));
+        }
+        let start = columns.values_mut().len();
+        let mut row = RowWriter::new(
+            &description.fields,
+            schema.codings(kind.0),
+            columns.values_mut(),
+        );
+        write(&mut row);
+        let values = row.written();
+        if values != fields {
+            columns.values_mut().truncate(start);
+            return Err(FrameError::Values {
+                entity: id,
+                values,
+                fields,
+            });
+        }
+        columns.place(id, kind.0, position, start);
+        Ok(())
+    }
+
+    /// Says where a client looks from. A client without a viewpoint sees nothing.
+    pub fn view(&mut self, client: ClientSlot, viewpoint: Viewpoint) {
+        let Some(frame) = Arc::get_mut(&mut self.frame) else {
+            return;
+        };
+        let index = client.index as usize;
+        if frame.viewpoints.len() <= index {
+            frame.viewpoints.resize(index + 1, None);
+        }
+        if let Some(place) = frame.viewpoints.get_mut(index) {
+            *place = Some((client.generation, viewpoint));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! From a game's own structs to the integers of a row, and back.
+//!
+//! Knows a kind's fields. Has no entity, no frame and no bits.
+
+use super::quantity::Coding;
+use super::schema::{Field, Kind};
+
+/// A struct of the game whose state travels in snapshots.
+///
+/// `write` and `read` name the fields in the order of [`Replicate::kind`].
+///
+/// ```
+/// use tickwire::proto::snapshot::{Blend, Field, Kind, Quantity, Replicate, RowReader, RowWriter};
+///
+/// struct Door { angle: f32, locked: bool }
+///
+/// impl Replicate for Door {
+///     fn kind() -> Kind {
+///         Kind::new("door", vec![
+///             Field::new("angle", Quantity::Angle { bits: 10 }, Blend::Angle),
+///             Field::new("locked", Quantity::Flags { bits: 1 }, Blend::Step),
+///         ])
+///     }
+///     fn write(&self, row: &mut RowWriter<'_>) {
+///         row.number(self.angle);
+///         row.flag(self.locked);
+///     }
+///     fn read(row: &mut RowReader<'_>) -> Self {
+///         Self { angle: row.number(), locked: row.flag() }
+///     }
+/// }
+/// ```
+pub trait Replicate: Sized {
+    /// What it is made of.
+    fn kind() -> Kind;
+    /// Writes its fields.
+    fn write(&self, row: &mut RowWriter<'_>);
+    /// Reads its fields.
+    fn read(row: &mut RowReader<'_>) -> Self;
+}
+
+/// Quantises the fields of one entity into its row, one call per field, in order.
+#[derive(Debug)]
+pub struct RowWriter<'a> {
+    fields: &'a [Field],
+    codings: &'a [Coding],
+    values: &'a mut Vec<i32>,
+    written: usize,
+}
+
+impl<'a> RowWriter<'a> {
+    pub(super) const fn new(
+        fields: &'a [Field],
+        codings: &'a [Coding],
+        values: &'a mut Vec<i32>,
+    ) -> Self {
+        Self {
+            fields,
+            codings,
+            values,
+            written: 0,
+        }
+    }
+
+    /// The next field, quantised as its quantity says: metres, radians, any measured number.
+    pub fn number(&mut self, value: f32) {
+        let quantity = self.fields.get(self.written).map(|field| &field.quantity);
+        self.push(quantity.map_or(0, |quantity| quantity.quantise(value)));
+    }
+
+    /// The next field as an integer, brought into its range.
+    pub fn integer(&mut self, value: i32) {
+        let coding = self.codings.get(self.written);
+        self.push(coding.map_or(0, |coding| coding.clamp(value)));
+    }
+
+    /// The next field as an unsigned integer, cut off at the top of its range.
+    pub fn unsigned(&mut self, value: u32) {
+        let coding = self.codings.get(self.written);
+        self.push(coding.map_or(0, |coding| coding.value(value.min(coding.max))));
+    }
+
+    /// The next field as one flag.
+    pub fn flag(&mut self, value: bool) {
+        self.integer(i32::from(value));
+    }
+
+    /// A field too many is counted and not kept; the frame refuses the row.
+    fn push(&mut self, value: i32) {
+        if self.written < self.fields.len() {
+            self.values.push(value);
+        }
+        self.written += 1;
+    }
+
+    /// How many fields were written.
+    pub(super) const fn written(&self) -> usize {
+        self.written
+    }
+}
+
+/// Reads the fields of one entity from its row, one call per field, in order. Past the last field everything
+/// is zero.
+#[derive(Debug, Clone)]
+pub struct RowReader<'a> {
+    fields: &'a [Field],
+    values: &'a [i32],
+}
+
+impl<'a> RowReader<'a> {
+    /// A reader at the first of the values of an entity of this kind.
+    #[must_use]
+    pub fn new(kind: &'a Kind, values: &'a [i32]) -> Self {
+        Self {
+            fields: &kind.fields,
+            values,
+        }
+    }
+
+    /// The next field as the number it measures.
+    pub fn number(&mut self) -> f32 {
+        let field = self.fields.first();
+        let value = self.integer();
+        field.map_or(0.0, |field| field.quantity.value(value))
+    }
+
+    /// The next field as an integer.
+    pub fn integer(&mut self) -> i32 {
+        self.fields = self.fields.get(1..).unwrap_or(&[]);
+        let Some((value, rest)) = self.values.split_first() else {
+            return 0;
+        };
+        self.values = rest;
+        *value
+    }
+
+    /// The next field as an unsigned integer.
+    pub fn unsigned(&mut self) -> u32 {
+        self.integer() as u32
+    }
+
+    /// The next field as one flag.
+    pub fn flag(&mut self) -> bool {
+        self.integer() & 1 == 1
+    }
+}

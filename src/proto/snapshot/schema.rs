@@ -1,0 +1,381 @@
+//! What the things in a world are made of: kinds, their fields, and the limits both ends hold each other to.
+//!
+//! Knows names and numbers. Has no entity and no tick.
+
+use super::quantity::{Blend, Coding, Quantity};
+use crate::proto::wire::bits_for;
+
+/// A kind of entity: its position in [`Schema::kinds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KindId(pub u8);
+
+/// One number of an entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// What errors, tools and reports call it.
+    pub name: String,
+    /// What it measures.
+    pub quantity: Quantity,
+    /// How it is shown between two snapshots.
+    pub blend: Blend,
+}
+
+impl Field {
+    /// A field.
+    #[must_use]
+    pub fn new(name: impl Into<String>, quantity: Quantity, blend: Blend) -> Self {
+        Self {
+            name: name.into(),
+            quantity,
+            blend,
+        }
+    }
+}
+
+/// One kind of entity: what all its entities are made of, in the order of their values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kind {
+    /// What errors, tools and reports call it.
+    pub name: String,
+    /// 1 to 32 fields.
+    pub fields: Vec<Field>,
+}
+
+impl Kind {
+    /// A kind.
+    #[must_use]
+    pub fn new(name: impl Into<String>, fields: Vec<Field>) -> Self {
+        Self {
+            name: name.into(),
+            fields,
+        }
+    }
+}
+
+/// Why a description of a world is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// A schema has 1 to 64 kinds.
+    #[error("a schema has 1 to {max} kinds, this one has {0}", max = Schema::MAX_KINDS)]
+    Kinds(usize),
+    /// A kind has 1 to 32 fields.
+    #[error("kind `{kind}` has {fields} fields; a kind has 1 to {max}", max = Schema::MAX_FIELDS)]
+    Fields {
+        /// The kind.
+        kind: String,
+        /// How many it has.
+        fields: usize,
+    },
+    /// Two kinds have one name.
+    #[error("two kinds are named `{0}`")]
+    KindTwice(String),
+    /// Two fields of a kind have one name.
+    #[error("kind `{kind}` has two fields named `{field}`")]
+    FieldTwice {
+        /// The kind.
+        kind: String,
+        /// The field.
+        field: String,
+    },
+    /// A quantity cannot be coded.
+    #[error("field `{field}` of kind `{kind}` {fault}")]
+    Quantity {
+        /// The kind.
+        kind: String,
+        /// The field.
+        field: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// A world has 1 to 65,000 entity slots.
+    #[error("a world has 1 to {max} entities, not {0}", max = Schema::MAX_ENTITIES)]
+    Entities(u32),
+}
+
+/// What a world is made of. Both ends hold the same one: compare [`Schema::hash`] before anything is sent.
+///
+/// ```
+/// use tickwire::proto::snapshot::{Blend, Field, Kind, Quantity, Schema};
+/// let meters = Quantity::Ranged { min: -512.0, max: 512.0, step: 1.0 / 64.0 };
+/// let player = Kind::new("player", vec![
+///     Field::new("x", meters, Blend::Linear),
+///     Field::new("y", meters, Blend::Linear),
+///     Field::new("yaw", Quantity::Angle { bits: 12 }, Blend::Angle),
+///     Field::new("health", Quantity::Unsigned { bits: 7 }, Blend::Step),
+/// ]);
+/// let schema = Schema::new(vec![player])?;
+/// assert_eq!(schema.max_entities(), 65_000);
+/// # Ok::<(), tickwire::proto::snapshot::SchemaError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    kinds: Vec<Kind>,
+    codings: Vec<Box<[Coding]>>,
+    max_entities: u32,
+}
+
+impl Schema {
+    /// As many kinds as there may be.
+    pub const MAX_KINDS: usize = 64;
+    /// As many fields as a kind may have: a mask of them is one word.
+    pub const MAX_FIELDS: usize = 32;
+    /// As many entity slots as there may be.
+    pub const MAX_ENTITIES: u32 = 65_000;
+
+    /// A schema with [`Self::MAX_ENTITIES`] entity slots.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is broken: the error names kind and field.
+    pub fn new(kinds: Vec<Kind>) -> Result<Self, SchemaError> {
+        if !(1..=Self::MAX_KINDS).contains(&kinds.len()) {
+            return Err(SchemaError::Kinds(kinds.len()));
+        }
+        for (index, kind) in kinds.iter().enumerate() {
+            if kinds
+                .iter()
+                .take(index)
+                .any(|other| other.name == kind.name)
+            {
+                return Err(SchemaError::KindTwice(kind.name.clone()));
+            }
+            check_fields(kind)?;
+        }
+        let coding_of = |kind: &Kind| kind.fields.iter().map(|f| f.quantity.coding()).collect();
+        Ok(Self {
+            codings: kinds.iter().map(coding_of).collect(),
+            kinds,
+            max_entities: Self::MAX_ENTITIES,
+        })
+    }
+
+    /// The same schema for a world of at most so many entity slots: `0..max_entities`. Slot numbers then
+    /// take fewer bits, and a peer that names a higher one is refused.
+    ///
+    /// # Errors
+    ///
+    /// Outside `1..=65_000`.
+    pub fn with_max_entities(mut self, max_entities: u32) -> Result<Self, SchemaError> {
+        if !(1..=Self::MAX_ENTITIES).contains(&max_entities) {
+            return Err(SchemaError::Entities(max_entities));
+        }
+        self.max_entities = max_entities;
+        Ok(self)
+    }
+
+    /// The kinds, in the order of their [`KindId`].
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// One kind.
+    #[must_use]
+    pub fn kind(&self, id: KindId) -> Option<&Kind> {
+        self.kinds.get(usize::from(id.0))
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn kind_named(&self, name: &str) -> Option<KindId> {
+        let index = self.kinds.iter().position(|kind| kind.name == name)?;
+        u8::try_from(index).ok().map(KindId)
+    }
+
+    /// Entity slots are `0..max_entities`.
+    #[must_use]
+    pub const fn max_entities(&self) -> u32 {
+        self.max_entities
+    }
+
+    /// A number that is the same at both ends exactly when their schemas mean the same: FNV-1a with 64 bits
+    /// over names, quantities, blends and limits, in order. It guards against mistakes, not against malice.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let mut hash = Fnv::new();
+        hash.number(1); // The version of this list.
+        hash.number(self.max_entities);
+        hash.number(self.kinds.len() as u32);
+        for kind in &self.kinds {
+            hash.text(&kind.name);
+            hash.number(kind.fields.len() as u32);
+            for field in &kind.fields {
+                hash.text(&field.name);
+                hash.quantity(&field.quantity);
+                hash.number(match field.blend {
+                    Blend::Linear => 0,
+                    Blend::Angle => 1,
+                    Blend::Step => 2,
+                });
+            }
+        }
+        hash.0
+    }
+
+    /// How the values of a kind are coded.
+    #[inline]
+    pub(super) fn codings(&self, kind: u8) -> &[Coding] {
+        self.codings
+            .get(usize::from(kind))
+            .map_or(&[], |codings| codings)
+    }
+
+    /// How many bits a kind takes on the wire.
+    pub(super) fn kind_bits(&self) -> u32 {
+        bits_for(self.kinds.len() as u32)
+    }
+
+    /// How many bits a slot takes on the wire.
+    pub(super) const fn slot_bits(&self) -> u32 {
+        bits_for(self.max_entities)
+    }
+
+    /// The highest slot.
+    pub(super) const fn last_slot(&self) -> u16 {
+        (self.max_entities - 1) as u16
+    }
+}
+
+fn check_fields(kind: &Kind) -> Result<(), SchemaError> {
+    if !(1..=Schema::MAX_FIELDS).contains(&kind.fields.len()) {
+        return Err(SchemaError::Fields {
+            kind: kind.name.clone(),
+            fields: kind.fields.len(),
+        });
+    }
+    for (index, field) in kind.fields.iter().enumerate() {
+        let (kind_name, name) = (kind.name.clone(), field.name.clone());
+        if kind
+            .fields
+            .iter()
+            .take(index)
+            .any(|other| other.name == field.name)
+        {
+            return Err(SchemaError::FieldTwice {
+                kind: kind_name,
+                field: name,
+            });
+        }
+        if let Some(fault) = field.quantity.fault() {
+            return Err(SchemaError::Quantity {
+                kind: kind_name,
+                field: name,
+                fault,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+struct Fnv(u64);
+
+impl Fnv {
+    const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn number(&mut self, number: u32) {
+        self.bytes(&number.to_le_bytes());
+    }
+
+    /// The length first, so that no two lists of names run together into the same bytes.
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u32);
+        self.bytes(text.as_bytes());
+    }
+
+    fn pair(&mut self, tag: u32, bits: u32) {
+        self.number(tag);
+        self.number(bits);
+    }
+
+    fn quantity(&mut self, quantity: &Quantity) {
+        match *quantity {
+            Quantity::Ranged { min, max, step } => {
+                self.number(0);
+                for bound in [min, max, step] {
+                    self.number(bound.to_bits());
+                }
+            }
+            Quantity::Angle { bits } => self.pair(1, bits),
+            Quantity::Unsigned { bits } => self.pair(2, bits),
+            Quantity::Signed { bits } => self.pair(3, bits),
+            Quantity::Flags { bits } => self.pair(4, bits),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str, quantity: Quantity) -> Field {
+        Field::new(name, quantity, Blend::Step)
+    }
+
+    fn schema(fields: Vec<Field>) -> Result<Schema, SchemaError> {
+        Schema::new(vec![Kind::new("crate", fields)])
+    }
+
+    #[test]
+    fn the_error_names_kind_and_field() {
+        let wide = schema(vec![field("mass", Quantity::Unsigned { bits: 33 })]);
+        let text = wide.expect_err("33 bits are too many").to_string();
+        assert_eq!(text, "field `mass` of kind `crate` needs 1 to 32 bits");
+        let ranged = |min, max, step| schema(vec![field("x", Quantity::Ranged { min, max, step })]);
+        for (min, max, step) in [
+            (1.0, 1.0, 0.1),
+            (0.0, 1.0, 0.0),
+            (0.0, 1.0, -1.0),
+            (0.0, f32::NAN, 1.0),
+            (0.0, 1.0, 5.0),
+            (0.0, 1e9, 1e-3),
+        ] {
+            let text = ranged(min, max, step)
+                .expect_err("cannot be coded")
+                .to_string();
+            assert!(text.contains("`x`") && text.contains("`crate`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_limits_hold() {
+        assert_eq!(Schema::new(vec![]), Err(SchemaError::Kinds(0)));
+        assert!(schema(vec![]).is_err());
+        let bit = |index: usize| field(&index.to_string(), Quantity::Flags { bits: 1 });
+        assert!(schema((0..32).map(bit).collect()).is_ok());
+        assert!(schema((0..33).map(bit).collect()).is_err());
+        assert!(schema(vec![bit(1), bit(1)]).is_err());
+        let kind = |index: usize| Kind::new(index.to_string(), vec![bit(0)]);
+        assert!(Schema::new((0..64).map(kind).collect()).is_ok());
+        assert!(Schema::new((0..65).map(kind).collect()).is_err());
+        assert!(Schema::new(vec![kind(1), kind(1)]).is_err());
+        let one = schema(vec![bit(0)]).expect("one bit is fine");
+        assert!(one.clone().with_max_entities(0).is_err());
+        assert!(one.clone().with_max_entities(65_001).is_err());
+        assert!(one.with_max_entities(1).is_ok());
+    }
+
+    #[test]
+    fn the_hash_is_stable_and_sees_every_difference() {
+        let base = schema(vec![field("x", Quantity::Unsigned { bits: 8 })]).expect("valid");
+        // Written down once: a client built last year must still agree.
+        assert_eq!(base.hash(), 0xca14_094b_d5f4_636a, "{:#x}", base.hash());
+        let others = [
+            schema(vec![field("y", Quantity::Unsigned { bits: 8 })]).expect("valid"),
+            schema(vec![field("x", Quantity::Unsigned { bits: 9 })]).expect("valid"),
+            schema(vec![field("x", Quantity::Signed { bits: 8 })]).expect("valid"),
+            base.clone().with_max_entities(1000).expect("valid"),
+        ];
+        for other in others {
+            assert_ne!(base.hash(), other.hash(), "{other:?}");
+        }
+    }
+}

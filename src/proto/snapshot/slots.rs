@@ -1,0 +1,169 @@
+//! Ranges of entity slots, and sets of slots.
+//!
+//! Knows numbers. Has no idea what is in a slot.
+
+/// Slots `first..=last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SlotRange {
+    pub(super) first: u16,
+    pub(super) last: u16,
+}
+
+impl SlotRange {
+    pub(super) const fn contains(self, slot: u16) -> bool {
+        self.first <= slot && slot <= self.last
+    }
+
+    pub(super) const fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
+    /// Where the slots of the range are in an ascending list.
+    pub(super) fn within<T>(
+        self,
+        sorted: &[T],
+        slot: impl Fn(&T) -> u16,
+    ) -> core::ops::Range<usize> {
+        let start = sorted.partition_point(|item| slot(item) < self.first);
+        let end = sorted.partition_point(|item| slot(item) <= self.last);
+        start..end.max(start)
+    }
+}
+
+/// Which slots have been told: ranges in ascending order that neither overlap nor touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Coverage {
+    ranges: Vec<SlotRange>,
+}
+
+impl Coverage {
+    pub(super) fn clear(&mut self) {
+        self.ranges.clear();
+    }
+
+    pub(super) fn covers(&self, range: SlotRange) -> bool {
+        self.ranges
+            .iter()
+            .any(|told| told.contains(range.first) && told.contains(range.last))
+    }
+
+    pub(super) fn overlaps(&self, range: SlotRange) -> bool {
+        self.ranges.iter().any(|told| told.overlaps(range))
+    }
+
+    pub(super) fn covers_slot(&self, slot: u16) -> bool {
+        self.ranges.iter().any(|told| told.contains(slot))
+    }
+
+    /// Adds a range that overlaps none of those before.
+    pub(super) fn add(&mut self, range: SlotRange) {
+        let index = self.ranges.partition_point(|told| told.first < range.first);
+        self.ranges.insert(index, range);
+        self.join(index);
+        if let Some(before) = index.checked_sub(1) {
+            self.join(before);
+        }
+    }
+
+    /// Joins the range at `index` with the next one if they touch.
+    fn join(&mut self, index: usize) {
+        let (Some(one), Some(two)) = (self.ranges.get(index), self.ranges.get(index + 1)) else {
+            return;
+        };
+        if one.last.checked_add(1) == Some(two.first) {
+            let last = two.last;
+            self.ranges.remove(index + 1);
+            if let Some(one) = self.ranges.get_mut(index) {
+                one.last = last;
+            }
+        }
+    }
+
+    /// Heap memory in bytes.
+    pub(super) const fn memory(&self) -> usize {
+        self.ranges.capacity() * size_of::<SlotRange>()
+    }
+}
+
+/// A set of slots, one bit each. Ascending order comes for free.
+#[derive(Debug, Default)]
+pub(super) struct SlotSet {
+    words: Vec<u64>,
+}
+
+impl SlotSet {
+    /// Empties it, for slots below `slots`.
+    pub(super) fn clear(&mut self, slots: usize) {
+        self.words.clear();
+        self.words.resize(slots.div_ceil(64), 0);
+    }
+
+    /// Adds a slot below the number it was cleared for; others are ignored.
+    #[inline]
+    pub(super) fn add(&mut self, slot: u16) {
+        if let Some(word) = self.words.get_mut(usize::from(slot) / 64) {
+            *word |= 1 << (slot % 64);
+        }
+    }
+
+    /// Replaces `list` by the slots, ascending.
+    pub(super) fn copy_to(&self, list: &mut Vec<u16>) {
+        let count = self
+            .words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum();
+        list.clear();
+        list.reserve_exact(count);
+        for (index, word) in self.words.iter().enumerate() {
+            let mut rest = *word;
+            while rest != 0 {
+                list.push((index * 64) as u16 + rest.trailing_zeros() as u16);
+                rest &= rest - 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn range(first: u16, last: u16) -> SlotRange {
+        SlotRange { first, last }
+    }
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        let mut coverage = Coverage::default();
+        coverage.add(range(10, 19));
+        coverage.add(range(30, u16::MAX));
+        assert!(!coverage.covers(range(10, 30)));
+        coverage.add(range(20, 29));
+        assert!(coverage.covers(range(10, u16::MAX)));
+        assert!(!coverage.covers_slot(9));
+        coverage.add(range(0, 9));
+        assert!(coverage.covers(range(0, u16::MAX)));
+        assert_eq!(coverage.ranges.len(), 1);
+    }
+
+    #[test]
+    fn a_set_lists_its_slots_in_order() {
+        let mut set = SlotSet::default();
+        set.clear(65_000);
+        for slot in [64_999, 3, 64, 63, 3] {
+            set.add(slot);
+        }
+        let mut list = vec![7];
+        set.copy_to(&mut list);
+        assert_eq!(list, [3, 63, 64, 64_999]);
+    }
+
+    #[test]
+    fn a_range_finds_its_part_of_a_list() {
+        let list = [2_u16, 5, 9, 12];
+        assert_eq!(range(5, 11).within(&list, |slot| *slot), 1..3);
+        assert_eq!(range(6, 8).within(&list, |slot| *slot), 2..2);
+        assert_eq!(range(0, 65_535).within(&list, |slot| *slot), 0..4);
+    }
+}
