@@ -342,7 +342,7 @@ fn the_hook_sees_every_frame_in_order() {
 fn a_client_far_over_its_allowance_is_warned_and_dropped_and_nobody_else_notices() {
     let mut config = config();
     config.admission.patience_seconds = 1;
-    config.admission.player_datagrams = Allowance::new(100, 100);
+    config.admission.player_datagrams = Allowance::new(120, 120);
     let server = start(config);
     let mut clients = crowd(server.local_addr(), 2);
     until(&mut clients, "both play", |client| {

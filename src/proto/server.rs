@@ -132,15 +132,26 @@ impl ServerEndpoint {
         self.netcode.session_at(from)
     }
 
-    /// Takes in one datagram, which is decrypted where it lies.
-    pub fn handle_datagram(&mut self, now: Timestamp, from: SocketAddr, datagram: &mut [u8]) {
+    /// Takes in one datagram, which is decrypted where it lies. The answer is the session that proved to have
+    /// sent it as a payload, so that a driver can charge it to the sender and never to a forger's victim.
+    pub fn handle_datagram(
+        &mut self,
+        now: Timestamp,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) -> Option<ClientSlot> {
         self.stats.received.count(datagram.len());
+        let mut sender = None;
         match self.netcode.receive(now, from, datagram) {
-            Received::Payload { slot, payload } => self.receive_payload(now, slot, payload),
+            Received::Payload { slot, payload } => {
+                sender = Some(slot);
+                self.receive_payload(now, slot, payload);
+            }
             Received::Handled => {}
             Received::Rejected(by) => self.reject(Rejection::Netcode(by)),
         }
         self.hear_sessions(now);
+        sender
     }
 
     fn receive_payload(&mut self, now: Timestamp, slot: ClientSlot, payload: &[u8]) {

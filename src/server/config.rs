@@ -191,12 +191,23 @@ impl ServerConfig {
     }
 
     fn validate_admission(&self) -> Result<(), ConfigError> {
-        let burst = self.admission.player_bytes.burst.get();
+        let bytes = self.admission.player_bytes.burst.get();
         ensure(
-            burst as usize >= MAX_DATAGRAM,
+            bytes as usize >= MAX_DATAGRAM,
             "admission.player_bytes",
-            || format!("a burst of {burst} bytes is less than one datagram of {MAX_DATAGRAM}"),
-        )
+            || format!("a burst of {bytes} bytes is less than one datagram of {MAX_DATAGRAM}"),
+        )?;
+        // A client sends one datagram a tick; what jitter delays arrives together.
+        let (rate, least) = (
+            self.admission.player_datagrams.per_second.get(),
+            2 * u32::from(self.tick_rate.hz()),
+        );
+        ensure(rate >= least, "admission.player_datagrams", || {
+            format!(
+                "{rate} a second would limit honest clients at {}: at least {least}",
+                self.tick_rate
+            )
+        })
     }
 
     /// The addresses that connect tokens may name, once the socket knows its own.
@@ -253,5 +264,11 @@ mod tests {
         assert!(port.contains("127.0.0.1:0"), "{port}");
         let burst = refused(|config| config.admission.player_bytes = Allowance::new(9, 9));
         assert!(burst.starts_with("admission.player_bytes"), "{burst}");
+        let rate = refused(|config| config.tick_rate = TickRate::new(240).expect("a rate"));
+        assert_eq!(
+            rate,
+            "admission.player_datagrams: 240 a second would limit honest clients at 240 Hz: \
+             at least 480"
+        );
     }
 }
