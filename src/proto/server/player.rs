@@ -98,8 +98,6 @@ struct Says {
     /// The first datagram that carried the welcome; each later one does, until one is acknowledged.
     welcome: Option<DatagramNumber>,
     is_welcomed: bool,
-    /// In this turn: saying it in each datagram would make the turn endless.
-    welcome_said: bool,
     margin: Option<i64>,
     until_margin: u8,
     warning: Option<Repeated<(Warning, u32)>>,
@@ -113,7 +111,6 @@ impl Says {
             is_greeted: false,
             welcome: None,
             is_welcomed: false,
-            welcome_said: false,
             margin: None,
             until_margin: 0,
             warning: None,
@@ -137,8 +134,7 @@ impl Says {
 
     /// Writes what is due into a datagram's body.
     fn write(&mut self, number: DatagramNumber, news: &News<'_>, writer: &mut ByteWriter<'_>) {
-        if self.is_greeted && !self.is_welcomed && !self.welcome_said {
-            self.welcome_said = true;
+        if self.is_greeted && !self.is_welcomed {
             self.write_welcome(number, news, writer);
         }
         if let Some(repeated) = &mut self.warning {
@@ -437,7 +433,6 @@ impl Player {
     /// The turn is over: nothing more to say.
     pub(super) fn end_turn(&mut self) {
         self.is_due = false;
-        self.says.welcome_said = false;
         self.turn = Turn::default();
     }
 
