@@ -4,6 +4,8 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(any(test, feature = "client"))]
 pub mod client;
 pub mod game;

@@ -16,7 +16,12 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 /// Tickwire: an authoritative game server and its clients over UDP.
 #[derive(Debug, clap::Parser)]
-#[command(name = "tickwire", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "tickwire",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -50,7 +55,9 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Err(error) => return refuse(&error),
     };
     let result = match Arguments::from_arg_matches(&matches) {
-        Ok(Arguments { command: Command::Demo(arguments) }) => demo::run(&arguments),
+        Ok(Arguments {
+            command: Command::Demo(arguments),
+        }) => demo::run(&arguments),
         Err(error) => return refuse(&error),
     };
     match result {
@@ -122,7 +129,10 @@ mod tests {
     #[test]
     fn an_unknown_flag_is_named_as_it_was_written() {
         let line = complaint(&["tickwire", "demo", "--bot", "3"]);
-        assert!(line.contains("'--bot'") && line.contains("--bots"), "{line}");
+        assert!(
+            line.contains("'--bot'") && line.contains("--bots"),
+            "{line}"
+        );
     }
 
     #[test]

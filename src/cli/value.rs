@@ -9,13 +9,17 @@ use crate::time::TickRate;
 /// # Errors
 ///
 /// When it is no number, or not between 0% and 100%.
-pub fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     const ALLOWED: &str = "allowed is 0% to 100%, for example 5% or 0.05";
     let (number, scale) = match text.strip_suffix('%') {
         Some(number) => (number, 100.0),
         None => (text, 1.0),
     };
-    let value = number.trim().parse::<f64>().map_err(|_| format!("not a number; {ALLOWED}"))? / scale;
+    let value = number
+        .trim()
+        .parse::<f64>()
+        .map_err(|_| format!("not a number; {ALLOWED}"))?
+        / scale;
     if (0.0..=1.0).contains(&value) {
         Ok(value)
     } else {
@@ -28,9 +32,12 @@ pub fn percent(text: &str) -> Result<f64, String> {
 /// # Errors
 ///
 /// When it is no number with a unit, or longer than a day.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    const ALLOWED: &str = "allowed is a number with a unit, for example 120ms, 1.5s or 10m, at most a day";
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const ALLOWED: &str =
+        "allowed is a number with a unit, for example 120ms, 1.5s or 10m, at most a day";
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let seconds = match unit {
         "us" => 1e-6,
@@ -41,8 +48,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "" => return Err(format!("the unit is missing; {ALLOWED}")),
         _ => return Err(format!("unknown unit '{unit}'; {ALLOWED}")),
     };
-    let value =
-        number.trim().parse::<f64>().map_err(|_| format!("not a number; {ALLOWED}"))? * seconds;
+    let value = number
+        .trim()
+        .parse::<f64>()
+        .map_err(|_| format!("not a number; {ALLOWED}"))?
+        * seconds;
     if (0.0..=86_400.0).contains(&value) {
         Ok(Duration::from_secs_f64(value))
     } else {
@@ -55,14 +65,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 ///
 /// When it is no number, or not between 0.1 s and a day.
-pub fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let with_unit = if text.ends_with(|c: char| c.is_ascii_alphabetic()) {
         text.to_owned()
     } else {
         format!("{text}s")
     };
-    let value = duration(&with_unit)
-        .map_err(|_| "allowed is a number of seconds from 0.1 to 86400, for example 8".to_owned())?;
+    let value = duration(&with_unit).map_err(|_| {
+        "allowed is a number of seconds from 0.1 to 86400, for example 8".to_owned()
+    })?;
     if value < Duration::from_millis(100) {
         return Err("too short; allowed is 0.1 to 86400 seconds".to_owned());
     }
@@ -74,7 +85,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 ///
 /// When it is no whole number, or not between 1 and 240.
-pub fn rate(text: &str) -> Result<TickRate, String> {
+pub(super) fn rate(text: &str) -> Result<TickRate, String> {
     let number = text.trim_end_matches("Hz").trim_end_matches("hz").trim();
     number
         .parse::<u16>()
@@ -88,7 +99,7 @@ pub fn rate(text: &str) -> Result<TickRate, String> {
 /// # Errors
 ///
 /// When it is neither, or does not fit 64 bits.
-pub fn number(text: &str) -> Result<u64, String> {
+pub(super) fn number(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),

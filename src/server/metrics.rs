@@ -176,6 +176,22 @@ impl ShardStats {
     }
 }
 
+/// What became of the clients' inputs, each tick of each client counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct InputCounts {
+    /// Applied at their tick.
+    pub applied: u64,
+    /// Ticks without one that repeated the last.
+    pub repeated: u64,
+    /// Ticks without one that did nothing.
+    pub neutral: u64,
+    /// Came after their tick.
+    pub late: u64,
+    /// Too early, contradicting an earlier one, or malformed.
+    pub rejected: u64,
+}
+
 /// How the world's thread is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -194,6 +210,8 @@ pub struct TickStats {
     pub overruns: u64,
     /// Wall time that was given up because the world was too far behind, in microseconds.
     pub skipped_us: u64,
+    /// What became of the clients' inputs.
+    pub inputs: InputCounts,
     /// Frames that the game's own schema does not allow: none were made for those ticks.
     pub bad_frames: u64,
     /// Commands to shards that waited for room.

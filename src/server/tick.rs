@@ -17,9 +17,9 @@ use tracing::error;
 pub(super) use self::outlet::{Outlet, QUEUE};
 use super::clock::ServerClock;
 use super::histogram::Histogram;
-use super::metrics::TickStats;
+use super::metrics::{InputCounts, TickStats};
 use super::shard::Command;
-use crate::game::{Game, Outgoing, Pace, Player, Recipients, Simulation};
+use crate::game::{Game, InputStats, Outgoing, Pace, Player, Recipients, Simulation};
 use crate::id::ClientSlot;
 use crate::proto::channel::ChannelId;
 use crate::proto::event::{DisconnectReason, ServerEvent};
@@ -37,6 +37,7 @@ pub(super) struct TickMetrics {
     overruns: AtomicU64,
     bad_frames: AtomicU64,
     skipped_us: AtomicU64,
+    inputs: InputMetrics,
     pub(super) commands_delayed: AtomicU64,
     pub(super) commands_lost: AtomicU64,
 }
@@ -59,9 +60,40 @@ impl TickMetrics {
             max_us: micros(self.work.max()),
             overruns: self.overruns.load(Ordering::Relaxed),
             skipped_us: self.skipped_us.load(Ordering::Relaxed),
+            inputs: self.inputs.read(),
             bad_frames: self.bad_frames.load(Ordering::Relaxed),
             commands_delayed: self.commands_delayed.load(Ordering::Relaxed),
             commands_lost: self.commands_lost.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What became of inputs, copied from the simulation once a tick.
+#[derive(Debug, Default)]
+struct InputMetrics {
+    applied: AtomicU64,
+    repeated: AtomicU64,
+    neutral: AtomicU64,
+    late: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl InputMetrics {
+    fn mirror(&self, inputs: &InputStats) {
+        self.applied.store(inputs.applied, Ordering::Relaxed);
+        self.repeated.store(inputs.repeated, Ordering::Relaxed);
+        self.neutral.store(inputs.neutral, Ordering::Relaxed);
+        self.late.store(inputs.late, Ordering::Relaxed);
+        self.rejected.store(inputs.rejected(), Ordering::Relaxed);
+    }
+
+    fn read(&self) -> InputCounts {
+        InputCounts {
+            applied: self.applied.load(Ordering::Relaxed),
+            repeated: self.repeated.load(Ordering::Relaxed),
+            neutral: self.neutral.load(Ordering::Relaxed),
+            late: self.late.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
         }
     }
 }
@@ -119,16 +151,18 @@ impl<G: Game> TickLoop<G> {
             Err(error) => self.metrics.note_bad_frame(tick, &error),
         }
         self.deliver();
+        self.metrics.inputs.mirror(&self.simulation.stats().inputs);
         self.metrics.tick.store(tick.0, Ordering::Relaxed);
         self.metrics.work.record(self.clock.now().since(start));
     }
 
     fn show(&mut self, frame: Arc<TickFrame>) {
-        // A slow shard finds the newest frame, never a queue of them.
-        self.frames.send_replace(Some(Arc::clone(&frame)));
+        // Before the shards have it: who holds a snapshot against its frame finds the frame.
         if let Some(hook) = &mut self.hook {
             hook(&frame);
         }
+        // A slow shard finds the newest frame, never a queue of them.
+        self.frames.send_replace(Some(frame));
     }
 
     /// Takes what the shards brought, at most one inbox full from each, so that a flood cannot stop time.

@@ -33,7 +33,9 @@ impl FrameArchive {
     #[must_use]
     pub fn at(&self, tick: Tick) -> Option<Arc<TickFrame>> {
         let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = frames.binary_search_by_key(&tick, |frame| frame.tick()).ok()?;
+        let index = frames
+            .binary_search_by_key(&tick, |frame| frame.tick())
+            .ok()?;
         frames.get(index).map(Arc::clone)
     }
 

@@ -1,5 +1,8 @@
 //! Bots, the load test, bad networks under real sockets: what one needs before the launch, not after.
 
+pub mod archive;
+pub mod bots;
+pub mod report;
 pub mod socket;
 
 pub use socket::ConditionedSocket;

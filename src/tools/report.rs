@@ -72,8 +72,16 @@ impl Snapshots {
     /// Counts and their ratio.
     #[must_use]
     pub fn new(expected: u64, received: u64) -> Self {
-        let delivery = if expected == 0 { 1.0 } else { received as f64 / expected as f64 };
-        Self { expected, received, delivery }
+        let delivery = if expected == 0 {
+            1.0
+        } else {
+            received as f64 / expected as f64
+        };
+        Self {
+            expected,
+            received,
+            delivery,
+        }
     }
 }
 

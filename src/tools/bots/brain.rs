@@ -7,10 +7,10 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::game::arena::angle::TURN;
+use crate::game::arena::ArenaInput;
 use crate::game::arena::rules::{METRE, Weapon};
-use crate::game::arena::state::PickupKind;
-use crate::game::arena::view::{PlayerView, Thing};
-use crate::game::arena::input::ArenaInput;
+use crate::game::arena::PickupKind;
+use crate::game::arena::{PlayerView, Thing};
 use crate::id::EntityId;
 
 /// A wandering bot takes another direction after so many ticks, at the least and at the most.
@@ -43,7 +43,13 @@ impl Brain {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let heading = rng.random_range(0.0..std::f32::consts::TAU);
         let side = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
-        Self { rng, heading, until: 0, side, last_place: (0, 0) }
+        Self {
+            rng,
+            heading,
+            until: 0,
+            side,
+            last_place: (0, 0),
+        }
     }
 
     /// What it wants at this tick, given what it sees and which of the things it is.
@@ -66,10 +72,14 @@ impl Brain {
             return ArenaInput::default();
         };
         let here = (player.body.x, player.body.y);
-        if player.health < HURT && let Some(there) = sight.pickup(PickupKind::Health, here) {
+        if player.health < HURT
+            && let Some(there) = sight.pickup(PickupKind::Health, here)
+        {
             return self.walk(direction(here, there), player, None);
         }
-        if player.ammo == 0 && let Some(there) = sight.pickup(PickupKind::Ammo, here) {
+        if player.ammo == 0
+            && let Some(there) = sight.pickup(PickupKind::Ammo, here)
+        {
             return self.walk(direction(here, there), player, None);
         }
         match sight.enemy(here) {
@@ -82,13 +92,20 @@ impl Brain {
         let here = (me.body.x, me.body.y);
         // Where a bolt will find it, roughly: a moment ahead on its way.
         let lead = 8;
-        let there = (enemy.body.x + enemy.body.vx * lead, enemy.body.y + enemy.body.vy * lead);
+        let there = (
+            enemy.body.x + enemy.body.vx * lead,
+            enemy.body.y + enemy.body.vy * lead,
+        );
         let towards = direction(here, there);
         if self.until == 0 {
             self.until = self.rng.random_range(WANDER);
             self.side = -self.side;
         }
-        let around = if distance(here, there) < NEAR { 1.4 * self.side } else { 0.4 * self.side };
+        let around = if distance(here, there) < NEAR {
+            1.4 * self.side
+        } else {
+            0.4 * self.side
+        };
         self.walk(towards + around, me, Some(towards))
     }
 
@@ -134,12 +151,20 @@ impl Sight {
     fn enemy(&self, here: (i32, i32)) -> Option<PlayerView> {
         let away = |player: &PlayerView| distance(here, (player.body.x, player.body.y));
         let players = self.players.iter().map(|(_, player)| *player);
-        players.filter(|player| away(player) < SIGHT).min_by_key(away)
+        players
+            .filter(|player| away(player) < SIGHT)
+            .min_by_key(away)
     }
 
     fn pickup(&self, kind: PickupKind, here: (i32, i32)) -> Option<(i32, i32)> {
-        let places = self.pickups.iter().filter(|(of, _)| *of == kind).map(|(_, place)| *place);
-        places.filter(|place| distance(here, *place) < SIGHT).min_by_key(|place| distance(here, *place))
+        let places = self
+            .pickups
+            .iter()
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, place)| *place);
+        places
+            .filter(|place| distance(here, *place) < SIGHT)
+            .min_by_key(|place| distance(here, *place))
     }
 }
 
@@ -162,15 +187,24 @@ fn angle(radians: f32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::game::arena::state::Body;
-    use crate::game::arena::view::PickupView;
+    use crate::game::arena::Body;
+    use crate::game::arena::PickupView;
 
     fn id(slot: u16) -> EntityId {
-        EntityId { slot, generation: 0 }
+        EntityId {
+            slot,
+            generation: 0,
+        }
     }
 
     fn player(x: i32, y: i32, health: u8) -> Thing {
-        let body = Body { x: x * METRE, y: y * METRE, vx: 0, vy: 0, yaw: 0 };
+        let body = Body {
+            x: x * METRE,
+            y: y * METRE,
+            vx: 0,
+            vy: 0,
+            yaw: 0,
+        };
         Thing::Player(PlayerView {
             body,
             health,
@@ -185,8 +219,9 @@ mod tests {
     fn it_shoots_at_whom_it_sees() {
         let mut brain = Brain::new(1);
         let things = [(id(0), player(10, 10, 100)), (id(1), player(10, 14, 100))];
-        let inputs: Vec<_> =
-            (0..20).map(|_| brain.decide(Some(id(0)), things.into_iter())).collect();
+        let inputs: Vec<_> = (0..20)
+            .map(|_| brain.decide(Some(id(0)), things.into_iter()))
+            .collect();
         assert!(inputs.iter().any(|input| input.fire));
         for input in inputs {
             let error = i32::from(input.aim) - i32::from(TURN / 4);
@@ -197,7 +232,11 @@ mod tests {
     #[test]
     fn it_walks_to_health_when_hurt() {
         let mut brain = Brain::new(1);
-        let pickup = PickupView { x: 15 * METRE, y: 10 * METRE, kind: PickupKind::Health };
+        let pickup = PickupView {
+            x: 15 * METRE,
+            y: 10 * METRE,
+            kind: PickupKind::Health,
+        };
         let things = [(id(0), player(10, 10, 20)), (id(9), Thing::Pickup(pickup))];
         let input = brain.decide(Some(id(0)), things.into_iter());
         assert!(input.move_x > 120 && input.move_y.abs() < 10, "{input:?}");
@@ -207,7 +246,10 @@ mod tests {
     fn the_dead_and_the_blind_want_nothing() {
         let mut brain = Brain::new(1);
         let dead = [(id(0), player(10, 10, 0))];
-        assert_eq!(brain.decide(Some(id(0)), dead.into_iter()), ArenaInput::default());
+        assert_eq!(
+            brain.decide(Some(id(0)), dead.into_iter()),
+            ArenaInput::default()
+        );
         assert_eq!(brain.decide(None, dead.into_iter()), ArenaInput::default());
     }
 
@@ -216,7 +258,9 @@ mod tests {
         let things = [(id(0), player(10, 10, 100)), (id(1), player(12, 10, 100))];
         let wishes = |seed| {
             let mut brain = Brain::new(seed);
-            (0..50).map(|_| brain.decide(Some(id(0)), things.into_iter())).collect::<Vec<_>>()
+            (0..50)
+                .map(|_| brain.decide(Some(id(0)), things.into_iter()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(wishes(7), wishes(7));
         assert_ne!(wishes(7), wishes(8));
