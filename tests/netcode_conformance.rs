@@ -13,7 +13,7 @@ use netcode_kit::*;
 use tickwire::id::ClientSlot;
 use tickwire::proto::netcode::{
     ClientReceived, ClientState, ConnectToken, MAX_DATAGRAM, NetcodeClient, NetcodeServer,
-    Received, Rejection, TokenError,
+    Received, Rejection, SessionEvent, TokenError,
 };
 use tickwire::time::{Timestamp, UnixTime};
 
@@ -824,4 +824,105 @@ fn section_connected_the_client_says_goodbye_redundantly() {
     assert_eq!(numbers, expected);
     let mut out = [0; MAX_DATAGRAM];
     assert_eq!(client.seal(now, &mut out, |_| 1), None, "nothing follows");
+}
+
+/// The golden conversation, made by `tests/golden/netcode.py` from the standard's text with other ciphers.
+fn golden(name: &str) -> Vec<u8> {
+    let lines = include_str!("golden/netcode.txt").lines();
+    let line = lines
+        .filter_map(|line| line.split_once(' '))
+        .find(|it| it.0 == name);
+    let digits = line.expect("in the file").1.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16);
+    digits
+        .chunks(2)
+        .map(|pair| byte(pair).expect("digits"))
+        .collect()
+}
+
+#[test]
+fn golden_a_client_says_exactly_these_bytes() {
+    let token = ConnectToken::from_bytes(&golden("token")).expect("a token");
+    assert_eq!(token.to_bytes()[..], golden("token"));
+    assert_eq!(token.servers(), [here(), address("[2001:db8::1]:40001")]);
+    let mut client = NetcodeClient::new(token, ms(0));
+    let hear = |client: &mut NetcodeClient, name: &str| {
+        let mut bytes = golden(name);
+        assert!(
+            !matches!(
+                client.receive(ms(0), here(), &mut bytes),
+                ClientReceived::Rejected(_)
+            ),
+            "{name}"
+        );
+    };
+    assert_eq!(one(drain_client(&mut client, ms(0))), golden("request"));
+    hear(&mut client, "challenge");
+    assert_eq!(one(drain_client(&mut client, ms(0))), golden("response"));
+    hear(&mut client, "keep_alive_down");
+    assert_eq!(client.state(), ClientState::Connected);
+    assert_eq!(
+        one(drain_client(&mut client, ms(0))),
+        golden("keep_alive_up")
+    );
+    assert_eq!(
+        client_payload(&mut client, ms(0), b"hello"),
+        golden("payload_up")
+    );
+    let heard = deliver_down(&mut client, ms(0), &golden("payload_down"));
+    assert_eq!(heard, Ok(b"hello yourself".to_vec()));
+    hear(&mut client, "disconnect_down");
+    assert_eq!(client.state(), ClientState::Disconnected);
+}
+
+#[test]
+fn golden_a_client_leaves_or_is_denied_with_exactly_these_bytes() {
+    let token = ConnectToken::from_bytes(&golden("token")).expect("a token");
+    let mut client = NetcodeClient::new(token.clone(), ms(0));
+    for name in ["challenge", "keep_alive_down"] {
+        drain_client(&mut client, ms(0));
+        client.receive(ms(0), here(), &mut golden(name));
+    }
+    drain_client(&mut client, ms(0));
+    client_payload(&mut client, ms(0), b"hello");
+    client.disconnect(ms(0));
+    assert_eq!(drain_client(&mut client, ms(0))[0], golden("disconnect_up"));
+    let mut client = NetcodeClient::new(token, ms(0));
+    client.receive(ms(0), here(), &mut golden("denied"));
+    assert_eq!(
+        client.server_address(),
+        address("[2001:db8::1]:40001"),
+        "the next one"
+    );
+}
+
+#[test]
+fn golden_a_server_believes_these_bytes() {
+    let mut server = server(64);
+    assert_eq!(
+        refusal(&mut server, ms(0), there(1), &golden("request")),
+        None
+    );
+    let token = ConnectToken::from_bytes(&golden("token")).expect("a token");
+    let mut client = NetcodeClient::new(token, ms(0));
+    settle(&mut server, &mut client, there(1), ms(0));
+    let connected = events(&mut server);
+    let [
+        SessionEvent::Connected {
+            client, user_data, ..
+        },
+    ] = connected.as_slice()
+    else {
+        panic!("{connected:?}");
+    };
+    assert_eq!(client.0, 0x0102_0304_0506_0708);
+    assert_eq!(&user_data.0[..9], b"a knight\0");
+    // Sequence numbers 0 and 1 were the response and the keep-alive.
+    let heard = deliver(&mut server, ms(0), there(1), &golden("payload_up"));
+    assert_eq!(heard, Ok(b"hello".to_vec()));
+    assert_eq!(
+        refusal(&mut server, ms(0), there(1), &golden("disconnect_up")),
+        None
+    );
+    assert!(server.is_empty());
 }
