@@ -1,4 +1,9 @@
 //! The session layer as its two ends meet: conversations in virtual time, through the public names only.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test: a broken promise ends it"
+)]
 
 mod netcode_kit;
 
