@@ -168,6 +168,17 @@ fn who_sends_payloads_sends_no_keep_alives() {
 }
 
 #[test]
+fn a_payload_that_was_quicker_makes_the_keep_alive_unnecessary() {
+    let (mut server, mut backend) = (server(1), Backend::new(25));
+    let (_, _, slot) = connect(&mut server, &mut backend, 1, ms(0));
+    server.handle_timeout(ms(100));
+    let _ = server_payload(&mut server, ms(101), slot, b"state");
+    assert_eq!(drain_server(&mut server, ms(101)), []);
+    server.handle_timeout(ms(201));
+    assert_eq!(drain_server(&mut server, ms(201)).len(), 1);
+}
+
+#[test]
 fn every_one_of_a_thousand_sessions_is_visited_in_time() {
     let (mut server, mut backend) = (server(1_000), Backend::new(5));
     let mut last = Vec::new();
