@@ -3,7 +3,6 @@
 //!
 //! `cargo bench --bench netcode --no-default-features`
 #![expect(
-    missing_docs,
     clippy::expect_used,
     reason = "a benchmark: criterion writes its functions"
 )]

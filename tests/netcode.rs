@@ -1,4 +1,9 @@
 //! The session layer as its two ends meet: conversations in virtual time, through the public names only.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test: a broken promise ends it"
+)]
 
 mod netcode_kit;
 
@@ -160,6 +165,17 @@ fn who_sends_payloads_sends_no_keep_alives() {
         assert_eq!(drain_server(&mut server, now), []);
         assert!(drain_client(&mut client, now).is_empty());
     }
+}
+
+#[test]
+fn a_payload_that_was_quicker_makes_the_keep_alive_unnecessary() {
+    let (mut server, mut backend) = (server(1), Backend::new(25));
+    let (_, _, slot) = connect(&mut server, &mut backend, 1, ms(0));
+    server.handle_timeout(ms(100));
+    let _ = server_payload(&mut server, ms(101), slot, b"state");
+    assert_eq!(drain_server(&mut server, ms(101)), []);
+    server.handle_timeout(ms(201));
+    assert_eq!(drain_server(&mut server, ms(201)).len(), 1);
 }
 
 #[test]
@@ -396,6 +412,58 @@ fn a_full_server_is_followed_by_the_next_in_the_token() {
     assert_eq!(client.server_address(), second);
     settle(&mut empty, &mut client, there(1), ms(100));
     assert_eq!(client.state(), ClientState::Connected);
+}
+
+/// The keys stay the same from server to server: the client must not number its packets from the start again, and must
+/// not hold the first server's numbers against the second.
+#[test]
+fn a_client_that_moves_on_numbers_on_and_listens_afresh() {
+    let mut backend = Backend::new(24);
+    let second = address("192.0.2.2:40000");
+    backend.spec.servers = vec![here(), second];
+    let mut silent = server(1);
+    let config = ServerConfig {
+        addresses: vec![second],
+        ..config(1)
+    };
+    let mut talking = server_with(config, 5, Arc::new(LocalRegistry::new(1)));
+    let mut client = NetcodeClient::new(backend.token(1), ms(0));
+    let mut sent = Vec::new();
+    for mut datagram in drain_client(&mut client, ms(0)) {
+        silent.receive(ms(0), there(1), &mut datagram);
+    }
+    for (_, mut datagram) in drain_server(&mut silent, ms(0)) {
+        client.receive(ms(0), here(), &mut datagram);
+    }
+    for mut datagram in drain_client(&mut client, ms(0)) {
+        sent.push(datagram.clone());
+        silent.receive(ms(0), there(1), &mut datagram);
+    }
+    // The keep-alive is lost; three hundred payloads are not, and are discarded.
+    let slot = silent.session_at(there(1)).expect("a session");
+    drain_server(&mut silent, ms(0));
+    for _ in 0..300 {
+        let payload = server_payload(&mut silent, ms(1), slot, b"x");
+        assert_eq!(
+            deliver_down(&mut client, ms(1), &payload),
+            Err(Rejection::Unexpected)
+        );
+    }
+    client.handle_timeout(ms(5_000));
+    assert_eq!(client.server_address(), second);
+    for _ in 0..3 {
+        for mut datagram in drain_client(&mut client, ms(5_000)) {
+            sent.push(datagram.clone());
+            talking.receive(ms(5_000), there(1), &mut datagram);
+        }
+        for (_, mut datagram) in drain_server(&mut talking, ms(5_000)) {
+            client.receive(ms(5_000), second, &mut datagram);
+        }
+    }
+    assert_eq!(client.state(), ClientState::Connected);
+    sent.retain(|datagram| datagram[0] != 0);
+    let numbers: Vec<_> = sent.iter().map(|datagram| datagram[1]).collect();
+    assert_eq!(numbers, [0, 1, 2], "two responses and a keep-alive");
 }
 
 #[test]

@@ -2,6 +2,11 @@
 //!
 //! The expectations are written down from STANDARD.md, section by section, and built here a second time with plain
 //! offsets; the cipher below is used directly, not through the library's own sealing.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test: a broken promise ends it"
+)]
 
 mod netcode_kit;
 
@@ -13,7 +18,7 @@ use netcode_kit::*;
 use tickwire::id::ClientSlot;
 use tickwire::proto::netcode::{
     ClientReceived, ClientState, ConnectToken, MAX_DATAGRAM, NetcodeClient, NetcodeServer,
-    Received, Rejection, TokenError,
+    Received, Rejection, SessionEvent, TokenError,
 };
 use tickwire::time::{Timestamp, UnixTime};
 
@@ -278,7 +283,7 @@ impl Handshake {
         self.server.session_at(there(1)).expect("a session")
     }
 
-    fn to_server(&mut self, packet: &[u8]) -> Result<Option<Vec<u8>>, Rejection> {
+    fn up(&mut self, packet: &[u8]) -> Result<Option<Vec<u8>>, Rejection> {
         match self.server.receive(ms(1), there(1), &mut packet.to_vec()) {
             Received::Payload { payload, .. } => Ok(Some(payload.to_vec())),
             Received::Handled => Ok(None),
@@ -286,7 +291,7 @@ impl Handshake {
         }
     }
 
-    fn to_client(&mut self, packet: &[u8]) -> Result<Option<Vec<u8>>, Rejection> {
+    fn down(&mut self, packet: &[u8]) -> Result<Option<Vec<u8>>, Rejection> {
         match self.client.receive(ms(1), here(), &mut packet.to_vec()) {
             ClientReceived::Payload(payload) => Ok(Some(payload.to_vec())),
             ClientReceived::Handled => Ok(None),
@@ -404,7 +409,7 @@ fn section_packets_sequence_numbers_omit_their_high_zero_bytes() {
     assert_eq!(packets[255][..3], [0x25, 0, 1], "256 reversed");
     let thousand = seal(&it.keys.up, PAYLOAD, 1_000, b"x");
     assert_eq!(thousand[..3], [0x25, 0xE8, 0x03], "the standard's example");
-    assert_eq!(it.to_server(&thousand), Ok(Some(b"x".to_vec())));
+    assert_eq!(it.up(&thousand), Ok(Some(b"x".to_vec())));
 }
 
 #[test]
@@ -413,34 +418,31 @@ fn section_reading_encrypted_packets_every_step() {
     let up = it.keys.up;
     let packet = |kind, sequence, body: &[u8]| seal(&up, kind, sequence, body);
     assert_eq!(
-        it.to_server(&[0x15; 17]),
+        it.up(&[0x15; 17]),
         Err(Rejection::TooSmall),
         "less than 18 bytes"
     );
     for kind in 7..16 {
-        assert_eq!(
-            it.to_server(&packet(kind, 60, b"x")),
-            Err(Rejection::UnknownType)
-        );
+        assert_eq!(it.up(&packet(kind, 60, b"x")), Err(Rejection::UnknownType));
     }
     let challenge = packet(CHALLENGE, 61, &[0; 308]);
-    assert_eq!(it.to_server(&challenge), Err(Rejection::WrongDirection));
+    assert_eq!(it.up(&challenge), Err(Rejection::WrongDirection));
     let down = it.keys.down;
     let response = seal(&down, RESPONSE, 61, &[0; 308]);
-    assert_eq!(it.to_client(&response), Err(Rejection::WrongDirection));
-    assert_eq!(it.to_client(&[0; 1078]), Err(Rejection::WrongDirection));
+    assert_eq!(it.down(&response), Err(Rejection::WrongDirection));
+    assert_eq!(it.down(&[0; 1078]), Err(Rejection::WrongDirection));
     for count in [0x0, 0x9, 0xa, 0xf] {
         let mut bytes = packet(PAYLOAD, 62, b"x");
         bytes[0] = count << 4 | PAYLOAD;
-        assert_eq!(it.to_server(&bytes), Err(Rejection::SequenceBytes));
+        assert_eq!(it.up(&bytes), Err(Rejection::SequenceBytes));
     }
     assert_eq!(
-        it.to_server(&[0x85; 24]),
+        it.up(&[0x85; 24]),
         Err(Rejection::Truncated),
         "1 + 8 + 16 is 25"
     );
     assert_eq!(
-        it.to_server(&[0x85; 25]),
+        it.up(&[0x85; 25]),
         Err(Rejection::Forged),
         "long enough to be tried"
     );
@@ -455,25 +457,17 @@ fn section_reading_encrypted_packets_every_step() {
         for size in ill {
             sequence += 1;
             let bytes = packet(kind, sequence, &vec![0; *size]);
-            assert_eq!(
-                it.to_server(&bytes),
-                Err(Rejection::BodySize),
-                "{kind} of {size}"
-            );
-            assert_eq!(
-                it.to_server(&bytes),
-                Err(Rejection::Replayed),
-                "{kind} of {size}"
-            );
+            assert_eq!(it.up(&bytes), Err(Rejection::BodySize), "{kind} of {size}");
+            assert_eq!(it.up(&bytes), Err(Rejection::Replayed), "{kind} of {size}");
         }
     }
     let over = packet(PAYLOAD, 90, &[0; 1201]);
-    assert_eq!(it.to_server(&over), Err(Rejection::BodySize));
+    assert_eq!(it.up(&over), Err(Rejection::BodySize));
     assert_eq!(
-        it.to_server(&packet(PAYLOAD, 91, &[7; 1200])),
+        it.up(&packet(PAYLOAD, 91, &[7; 1200])),
         Ok(Some(vec![7; 1200]))
     );
-    assert_eq!(it.to_server(&packet(PAYLOAD, 92, &[7])), Ok(Some(vec![7])));
+    assert_eq!(it.up(&packet(PAYLOAD, 92, &[7])), Ok(Some(vec![7])));
 }
 
 #[test]
@@ -506,12 +500,9 @@ fn section_reading_encrypted_packets_sizes_at_the_client() {
 fn section_reading_encrypted_packets_zero_in_no_bytes_does_not_exist() {
     let mut it = handshake(12);
     let nothing = seal_wide(&it.keys.down, KEEP_ALIVE, 0, 0, &[0; 8]);
-    assert_eq!(it.to_client(&nothing), Err(Rejection::SequenceBytes));
+    assert_eq!(it.down(&nothing), Err(Rejection::SequenceBytes));
     let wide = seal_wide(&it.keys.down, PAYLOAD, 5, 8, b"five in eight bytes");
-    assert_eq!(
-        it.to_client(&wide),
-        Ok(Some(b"five in eight bytes".to_vec()))
-    );
+    assert_eq!(it.down(&wide), Ok(Some(b"five in eight bytes".to_vec())));
 }
 
 #[test]
@@ -543,12 +534,12 @@ fn section_replay_protection_up_to_the_top_of_the_number_space() {
             Err(Rejection::Replayed)
         };
         assert_eq!(
-            it.to_server(&seal(&up, PAYLOAD, sequence, b"x")),
+            it.up(&seal(&up, PAYLOAD, sequence, b"x")),
             expected,
             "{sequence}"
         );
         assert_eq!(
-            it.to_client(&seal(&down, PAYLOAD, sequence, b"x")),
+            it.down(&seal(&down, PAYLOAD, sequence, b"x")),
             expected,
             "{sequence}"
         );
@@ -824,4 +815,105 @@ fn section_connected_the_client_says_goodbye_redundantly() {
     assert_eq!(numbers, expected);
     let mut out = [0; MAX_DATAGRAM];
     assert_eq!(client.seal(now, &mut out, |_| 1), None, "nothing follows");
+}
+
+/// The golden conversation, made by `tests/golden/netcode.py` from the standard's text with other ciphers.
+fn golden(name: &str) -> Vec<u8> {
+    let lines = include_str!("golden/netcode.txt").lines();
+    let line = lines
+        .filter_map(|line| line.split_once(' '))
+        .find(|it| it.0 == name);
+    let digits = line.expect("in the file").1.as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16);
+    digits
+        .chunks(2)
+        .map(|pair| byte(pair).expect("digits"))
+        .collect()
+}
+
+#[test]
+fn golden_a_client_says_exactly_these_bytes() {
+    let token = ConnectToken::from_bytes(&golden("token")).expect("a token");
+    assert_eq!(token.to_bytes()[..], golden("token"));
+    assert_eq!(token.servers(), [here(), address("[2001:db8::1]:40001")]);
+    let mut client = NetcodeClient::new(token, ms(0));
+    let hear = |client: &mut NetcodeClient, name: &str| {
+        let mut bytes = golden(name);
+        assert!(
+            !matches!(
+                client.receive(ms(0), here(), &mut bytes),
+                ClientReceived::Rejected(_)
+            ),
+            "{name}"
+        );
+    };
+    assert_eq!(one(drain_client(&mut client, ms(0))), golden("request"));
+    hear(&mut client, "challenge");
+    assert_eq!(one(drain_client(&mut client, ms(0))), golden("response"));
+    hear(&mut client, "keep_alive_down");
+    assert_eq!(client.state(), ClientState::Connected);
+    assert_eq!(
+        one(drain_client(&mut client, ms(0))),
+        golden("keep_alive_up")
+    );
+    assert_eq!(
+        client_payload(&mut client, ms(0), b"hello"),
+        golden("payload_up")
+    );
+    let heard = deliver_down(&mut client, ms(0), &golden("payload_down"));
+    assert_eq!(heard, Ok(b"hello yourself".to_vec()));
+    hear(&mut client, "disconnect_down");
+    assert_eq!(client.state(), ClientState::Disconnected);
+}
+
+#[test]
+fn golden_a_client_leaves_or_is_denied_with_exactly_these_bytes() {
+    let token = ConnectToken::from_bytes(&golden("token")).expect("a token");
+    let mut client = NetcodeClient::new(token.clone(), ms(0));
+    for name in ["challenge", "keep_alive_down"] {
+        drain_client(&mut client, ms(0));
+        client.receive(ms(0), here(), &mut golden(name));
+    }
+    drain_client(&mut client, ms(0));
+    client_payload(&mut client, ms(0), b"hello");
+    client.disconnect(ms(0));
+    assert_eq!(drain_client(&mut client, ms(0))[0], golden("disconnect_up"));
+    let mut client = NetcodeClient::new(token, ms(0));
+    client.receive(ms(0), here(), &mut golden("denied"));
+    assert_eq!(
+        client.server_address(),
+        address("[2001:db8::1]:40001"),
+        "the next one"
+    );
+}
+
+#[test]
+fn golden_a_server_believes_these_bytes() {
+    let mut server = server(64);
+    assert_eq!(
+        refusal(&mut server, ms(0), there(1), &golden("request")),
+        None
+    );
+    let token = ConnectToken::from_bytes(&golden("token")).expect("a token");
+    let mut client = NetcodeClient::new(token, ms(0));
+    settle(&mut server, &mut client, there(1), ms(0));
+    let connected = events(&mut server);
+    let [
+        SessionEvent::Connected {
+            client, user_data, ..
+        },
+    ] = connected.as_slice()
+    else {
+        panic!("{connected:?}");
+    };
+    assert_eq!(client.0, 0x0102_0304_0506_0708);
+    assert_eq!(&user_data.0[..9], b"a knight\0");
+    // Sequence numbers 0 and 1 were the response and the keep-alive.
+    let heard = deliver(&mut server, ms(0), there(1), &golden("payload_up"));
+    assert_eq!(heard, Ok(b"hello".to_vec()));
+    assert_eq!(
+        refusal(&mut server, ms(0), there(1), &golden("disconnect_up")),
+        None
+    );
+    assert!(server.is_empty());
 }

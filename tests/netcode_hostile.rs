@@ -1,6 +1,11 @@
 //! The session layer among enemies: strangers, thieves, echoes, and clients with valid tokens and bad manners.
 //!
 //! All randomness is seeded and printed; all time is virtual.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test: a broken promise ends it"
+)]
 
 mod netcode_kit;
 

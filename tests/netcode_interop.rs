@@ -4,6 +4,11 @@
 //! no bytes at all (the standard says 1 to 8), so that its first packet is ignored and its second counts. And it writes
 //! the words of IPv6 addresses in big-endian order, so that tokens for both must name addresses that
 //! read the same either way.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of a test: a broken promise ends it"
+)]
 
 mod netcode_kit;
 

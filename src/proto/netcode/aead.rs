@@ -4,8 +4,7 @@
 //! every number away once, as a [`Fresh`] that can be neither copied nor made by anybody else, and sealing consumes
 //! it. Knows nothing of handshakes or sessions.
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use chacha20::{R20, hchacha};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
 use super::packet::{Header, MAC_LEN, PacketKind, VERSION, sequence_len};
@@ -112,8 +111,8 @@ fn nonce(sequence: u64) -> Nonce {
 
 /// The key in `ring`'s form.
 ///
-/// ChaCha20 has no key schedule, so nothing is expanded here that would be worth keeping: the form
-/// is 32 bytes in a box made for AES (544 bytes), which a session need not carry around twice.
+/// ChaCha20 has no key schedule. `ring`'s form is the 32 bytes in a shape made for AES, 544 bytes large: filling it in
+/// takes 30 of the 420 ns that opening a small packet takes, and two of them would double the size of a session.
 fn cipher(key: &Key) -> Option<LessSafeKey> {
     UnboundKey::new(&CHACHA20_POLY1305, key.as_bytes())
         .ok()
@@ -307,7 +306,19 @@ fn token_data(protocol_id: u64, expires: u64) -> [u8; 29] {
     data
 }
 
-/// Seals a private connect token: the last 16 bytes become its mac.
+/// XChaCha20-Poly1305 is ChaCha20-Poly1305 under a key derived from the first 16 bytes of the nonce, with the
+/// last 8 as its nonce (draft-irtf-cfrg-xchacha, section 2.3).
+///
+/// Done in these two steps so that the long part is `ring`'s: a forged request, of which a flood consists, is
+/// found out in less than half the time.
+fn token_cipher(key: &Key, nonce: &[u8; 24]) -> (Key, u64) {
+    let (head, tail) = (nonce.first_chunk::<16>(), nonce.last_chunk::<8>());
+    let subkey = hchacha::<R20>(key.as_bytes().into(), head.unwrap_or(&[0; 16]).into());
+    let sequence = u64::from_le_bytes(*tail.unwrap_or(&[0; 8]));
+    (Key::from_bytes(subkey.into()), sequence)
+}
+
+/// Seals a private connect token with a nonce that is random: the last 16 bytes become its mac.
 pub(super) fn seal_token(
     key: &Key,
     nonce: &[u8; 24],
@@ -316,14 +327,14 @@ pub(super) fn seal_token(
     token: &mut [u8; 1024],
 ) -> Option<()> {
     let (body, mac) = token.split_last_chunk_mut::<MAC_LEN>()?;
-    let tag = XChaCha20Poly1305::new(key.as_bytes().into())
-        .encrypt_inout_detached(
-            &XNonce::from(*nonce),
-            &token_data(protocol_id, expires),
-            body.into(),
-        )
-        .ok()?;
-    mac.copy_from_slice(&tag);
+    let (subkey, sequence) = token_cipher(key, nonce);
+    // 192 random bits are what makes this pair fresh, not a counter.
+    *mac = seal_body(
+        &subkey,
+        Fresh(sequence),
+        &token_data(protocol_id, expires),
+        body,
+    )?;
     Some(())
 }
 
@@ -335,16 +346,8 @@ pub(super) fn open_token<'t>(
     expires: u64,
     token: &'t mut [u8; 1024],
 ) -> Option<&'t mut [u8]> {
-    let (body, mac) = token.split_last_chunk_mut::<MAC_LEN>()?;
-    XChaCha20Poly1305::new(key.as_bytes().into())
-        .decrypt_inout_detached(
-            &XNonce::from(*nonce),
-            &token_data(protocol_id, expires),
-            (&mut *body).into(),
-            (&*mac).into(),
-        )
-        .ok()?;
-    Some(body)
+    let (subkey, sequence) = token_cipher(key, nonce);
+    open_body(&subkey, sequence, &token_data(protocol_id, expires), token)
 }
 
 #[cfg(test)]

@@ -76,8 +76,9 @@
 //! # What is stricter than the standard
 //!
 //! One token opens one session: once its session exists it is refused from every address, its own too, until it
-//! expires. Several tokens may be pending at one address. A challenge is good for the address, the token and the time that
-//! it was made for. Everything else is the standard's, so that other implementations are welcome at both ends.
+//! expires. A handshake may stay half open for the token's timeout, but at most ten seconds. A challenge is good for the
+//! address, the token and the time that it was made for. Several tokens may be pending at one address. Everything else
+//! is the standard's, so that other implementations are welcome at both ends.
 
 mod address;
 mod aead;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -177,6 +178,17 @@ pub struct NetcodeServer {
     goodbyes: Goodbyes,
     keep_alives: VecDeque<ClientSlot>,
     pub(super) events: VecDeque<SessionEvent>,
+}
+
+impl fmt::Debug for NetcodeServer {
+    /// Without keys, and without walking through the sessions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetcodeServer")
+            .field("protocol_id", &self.protocol_id)
+            .field("sessions", &self.len())
+            .field("max_clients", &self.max_clients)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NetcodeServer {
