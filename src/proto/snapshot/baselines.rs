@@ -16,8 +16,6 @@ pub(super) const RECORDS: usize = 64;
 /// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up to two snapshots older
 /// than its own best.
 const FRESHEST: usize = 3;
-/// Emptied views kept for their memory.
-const SPARE: usize = 2;
 
 /// Which entity of all that ever had a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +83,8 @@ pub(super) struct Baselines {
     ids: Vec<u16>,
     /// Ascending by tick.
     views: Vec<View>,
-    spare: Vec<View>,
+    /// An emptied view, kept for its memory.
+    spare: Option<View>,
 }
 
 impl Baselines {
@@ -118,6 +117,15 @@ impl Baselines {
             .binary_search_by_key(&tick, |view| view.tick)
             .ok()?;
         self.views.get(index)
+    }
+
+    /// Whether every acknowledged snapshot that speaks of a slot has somebody in it.
+    pub(super) fn all_hold(&self, slot: u16) -> bool {
+        let mut telling = self
+            .views
+            .iter()
+            .filter(|view| view.covered.covers_slot(slot));
+        telling.all(|view| view.slots.binary_search(&slot).is_ok())
     }
 
     /// Remembers a datagram. Each list ascends by slot; `deferred` are entities of the baseline.
@@ -221,7 +229,7 @@ impl Baselines {
         match self.views.binary_search_by_key(&tick, |view| view.tick) {
             Ok(index) => self.views.remove(index),
             Err(_) => {
-                let mut view = self.spare.pop().unwrap_or_default();
+                let mut view = self.spare.take().unwrap_or_default();
                 view.clear();
                 view.tick = tick;
                 view
@@ -230,9 +238,7 @@ impl Baselines {
     }
 
     fn keep_spare(&mut self, view: View) {
-        if self.spare.len() < SPARE {
-            self.spare.push(view);
-        }
+        self.spare = Some(view);
     }
 
     /// Keeps what a record builds on, and the freshest for each range.
@@ -266,7 +272,7 @@ impl Baselines {
         });
         self.records.capacity() * size_of::<Record>()
             + self.ids.capacity() * size_of::<u16>()
-            + (self.views.capacity() + self.spare.capacity()) * size_of::<View>()
+            + self.views.capacity() * size_of::<View>()
             + views.sum::<usize>()
     }
 }
@@ -281,6 +287,8 @@ fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     let held = base.map_or(&[][..], |base| {
         &base.slots[range.within(&base.slots, |slot| *slot)]
     });
+    // There are several views per client: no room to grow into.
+    view.slots.reserve_exact(held.len() + entered.len());
     let (mut left, mut entered) = (left.iter().peekable(), entered.iter().peekable());
     for slot in held {
         while let Some(new) = entered.next_if(|new| *new < slot) {

@@ -151,5 +151,5 @@ impl TickFrame {
 pub(super) fn age(now: Tick, then: Tick, snapshot_every: u32) -> Option<u32> {
     let ticks = now.since(then);
     let age = ticks / snapshot_every;
-    (ticks % snapshot_every == 0 && (1..=super::MAX_AGE).contains(&age)).then_some(age)
+    (ticks.is_multiple_of(snapshot_every) && (1..=super::MAX_AGE).contains(&age)).then_some(age)
 }

@@ -126,7 +126,7 @@ impl FrameHistory {
         {
             return Err(FrameError::NotAfter(tick));
         }
-        if tick.0 % self.config.snapshot_every != 0 {
+        if !tick.0.is_multiple_of(self.config.snapshot_every) {
             return Err(FrameError::OffBeat(tick));
         }
         let frame = self.spare_frame();

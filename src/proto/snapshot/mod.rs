@@ -62,6 +62,7 @@ mod columns;
 mod delta;
 mod frame;
 mod grid;
+mod held;
 mod history;
 mod interest;
 mod part;
@@ -74,12 +75,12 @@ mod row;
 pub mod sample;
 mod schema;
 mod slots;
-mod snapshot;
 pub mod verify;
 mod view;
 
 pub use cohort::CohortStats;
 pub use frame::{Row, TickFrame, Viewpoint};
+pub use held::{Departed, Entity, Snapshot};
 pub use history::{FrameBuilder, FrameConfig, FrameError, FrameHistory};
 pub use plan::Scratch;
 pub use quantity::{Blend, Quantity};
@@ -87,7 +88,6 @@ pub use rejection::Rejection;
 pub use replica::{Applied, Replica};
 pub use row::{Replicate, RowReader, RowWriter};
 pub use schema::{Field, Kind, KindId, Schema, SchemaError};
-pub use snapshot::{Departed, Entity, Snapshot};
 pub use view::{ClientView, MAX_PARTS, ViewConfig, ViewStats};
 
 /// Earlier snapshots whose values the server keeps, in one ring for all clients. A second at 30 Hz: a

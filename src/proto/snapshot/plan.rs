@@ -5,7 +5,7 @@
 
 use core::ops::Range;
 
-use super::baselines::{Stale, View, Who};
+use super::baselines::{Baselines, Stale, View, Who};
 use super::cohort::Encoded;
 use super::columns::{Columns, RowRef};
 use super::delta;
@@ -124,11 +124,23 @@ pub struct Scratch {
 pub(super) struct Sight<'a> {
     pub(super) frame: &'a TickFrame,
     pub(super) base: Option<&'a View>,
+    pub(super) baselines: &'a Baselines,
     pub(super) cohort: Option<&'a Encoded>,
     /// All that the client may see, ascending.
     pub(super) visible: &'a [u16],
     /// For how long it has been lacking what it lacks, ascending.
     pub(super) waiting: &'a [Waiting],
+}
+
+impl Sight<'_> {
+    /// For how long the client has been lacking what is in a slot.
+    fn waiting(&self, slot: u16) -> Option<Waiting> {
+        let index = self
+            .waiting
+            .binary_search_by_key(&slot, |waiting| waiting.slot)
+            .ok()?;
+        self.waiting.get(index).copied()
+    }
 }
 
 impl Scratch {
@@ -162,7 +174,8 @@ impl Scratch {
                 (None, None) => break,
                 (Some(held), Some(see)) if held == see => {
                     self.plan_kept(**held, index, sight);
-                    (held_slots.next(), seen.next());
+                    held_slots.next();
+                    seen.next();
                     index += 1;
                 }
                 (Some(held), see) if see.is_none_or(|see| held < see) => {
@@ -196,6 +209,14 @@ impl Scratch {
             self.plan_left(slot, index, sight);
             self.plan_entered(slot, sight);
             return;
+        }
+        // Held in one lineage of baselines and lacking in another, it has still waited: were the
+        // count to start again, the others might never get their turn.
+        if let Some(waiting) = sight
+            .waiting(slot)
+            .filter(|_| !sight.baselines.all_hold(slot))
+        {
+            self.waiting.push(waiting);
         }
         let (source, chunk) = self.change(slot, &held, &now, sight);
         if chunk.0 != chunk.1 {
@@ -269,10 +290,7 @@ impl Scratch {
         let Some((generation, kind)) = frame.columns.who(slot) else {
             return;
         };
-        let before = sight
-            .waiting
-            .binary_search_by_key(&slot, |waiting| waiting.slot);
-        let before = before.ok().and_then(|index| sight.waiting.get(index));
+        let before = sight.waiting(slot);
         let snapshots = before.map_or(0, |waiting| waiting.snapshots.saturating_add(1));
         self.waiting.push(Waiting { slot, snapshots });
         self.items.push(Item {

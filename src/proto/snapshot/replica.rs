@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::delta;
 use super::frame::age;
+use super::held::{Decoded, Departed, Held, Snapshot};
 use super::part::{Header, ListReader, read};
 use super::rejection::Rejection;
 use super::schema::Schema;
-use super::snapshot::{Decoded, Departed, Held, Snapshot};
 use super::{KEPT, MAX_AGE};
 use crate::id::EntityId;
 use crate::proto::wire::BitReader;

@@ -5,9 +5,9 @@
 
 use core::f32::consts::{PI, TAU};
 
+use super::held::{Entity, Snapshot};
 use super::quantity::Blend;
 use super::schema::{Field, KindId, Schema};
-use super::snapshot::{Entity, Snapshot};
 use crate::id::EntityId;
 
 /// Writes the fields of an entity, as it is between two snapshots, into `out`: one number per field of its kind, measured as

@@ -108,7 +108,13 @@ impl SlotSet {
 
     /// Replaces `list` by the slots, ascending.
     pub(super) fn copy_to(&self, list: &mut Vec<u16>) {
+        let count = self
+            .words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum();
         list.clear();
+        list.reserve_exact(count);
         for (index, word) in self.words.iter().enumerate() {
             let mut rest = *word;
             while rest != 0 {

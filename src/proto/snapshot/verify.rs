@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::frame::{Row, TickFrame};
+use super::held::{Entity, Snapshot};
 use super::schema::KindId;
-use super::snapshot::{Entity, Snapshot};
 use super::view::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;

@@ -188,7 +188,10 @@ impl ClientView {
         self.seen_at = frame.tick();
         self.join_ranges(frame);
         self.make_plan(frame, scratch);
-        core::mem::swap(&mut self.waiting, &mut scratch.waiting);
+        // Copied, not swapped: the scratch has grown with the client that sees most.
+        self.waiting.clear();
+        self.waiting.reserve_exact(scratch.waiting.len());
+        self.waiting.extend_from_slice(&scratch.waiting);
     }
 
     /// Writes the next part of the snapshot into the datagram of this number; numbers grow. Returns how many bytes it
@@ -297,6 +300,7 @@ impl ClientView {
             let sight = Sight {
                 frame,
                 base,
+                baselines: &self.baselines,
                 cohort: cohort(frame, base.map(|base| base.tick), cell),
                 visible: &self.visible,
                 waiting: &self.waiting,
