@@ -331,3 +331,131 @@ fn stale_in(view: &View, slot: u16) -> Option<&Stale> {
         .ok()?;
     view.stale.get(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const WHO: Who = Who {
+        generation: 3,
+        kind: 1,
+    };
+
+    /// What one client does next.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Tells a snapshot in two parts cut at a slot, built on one of the baselines, changing these slots' fate.
+        Tell(u16, prop::sample::Index, Vec<(u16, u8)>),
+        Ack(prop::sample::Index),
+        Lose(prop::sample::Index),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let fates = prop::collection::vec((0_u16..40, 0_u8..3), 0..12);
+        let step = prop_oneof![
+            (1_u16..40, any::<prop::sample::Index>(), fates)
+                .prop_map(|(cut, base, fates)| Step::Tell(cut, base, fates)),
+            any::<prop::sample::Index>().prop_map(Step::Ack),
+            any::<prop::sample::Index>().prop_map(Step::Ack),
+            any::<prop::sample::Index>().prop_map(Step::Lose),
+        ];
+        prop::collection::vec(step, 1..80)
+    }
+
+    /// A snapshot told plainly: who is in it, and as of when.
+    type Plain = BTreeMap<u16, Tick>;
+
+    proptest! {
+        #[test]
+        fn a_view_is_its_baseline_minus_left_plus_entered(steps in steps()) {
+            let mut baselines = Baselines::default();
+            let mut told = BTreeMap::<u64, (Tick, SlotRange, Plain)>::new();
+            let mut number = 0;
+            for (index, step) in steps.iter().enumerate() {
+                let tick = Tick(index as u32 + 1);
+                match step {
+                    Step::Tell(cut, base, fates) => {
+                        let ranges = [SlotRange { first: 0, last: cut - 1 }, SlotRange { first: *cut, last: 99 }];
+                        for range in ranges {
+                            number += 1;
+                            let plain = tell(&mut baselines, number, tick, range, base, fates);
+                            told.insert(number, (tick, range, plain));
+                        }
+                    }
+                    Step::Ack(which) if number > 0 => {
+                        baselines.acked(which.index(number as usize) as u64 + 1, [SlotRange { first: 0, last: 99 }].into_iter());
+                    }
+                    Step::Lose(which) if number > 0 => baselines.lost(which.index(number as usize) as u64 + 1),
+                    _ => {}
+                }
+                for (tick, range, plain) in told.values() {
+                    if let Some(view) = baselines.covering(*range).find(|view| view.tick == *tick) {
+                        prop_assert_eq!(&plainly(view, *range), plain);
+                    }
+                }
+                prop_assert!(baselines.records.len() <= RECORDS);
+                prop_assert_eq!(baselines.ids.len(), baselines.records.iter().map(Record::ids).sum::<usize>());
+            }
+        }
+    }
+
+    /// A view as a plain snapshot, within a range.
+    fn plainly(view: &View, range: SlotRange) -> Plain {
+        let as_of = |slot: u16| stale_in(view, slot).map_or(view.tick, |stale| stale.as_of);
+        let within = range.within(&view.slots, |slot| *slot);
+        view.slots[within]
+            .iter()
+            .map(|slot| (*slot, as_of(*slot)))
+            .collect()
+    }
+
+    /// Records a part, and says plainly what the client will hold when it has it.
+    fn tell(
+        baselines: &mut Baselines,
+        number: u64,
+        tick: Tick,
+        range: SlotRange,
+        base: &prop::sample::Index,
+        fates: &[(u16, u8)],
+    ) -> Plain {
+        let bases: Vec<_> = baselines.covering(range).map(|view| view.tick).collect();
+        let base = (!bases.is_empty()).then(|| bases[base.index(bases.len())]);
+        let held = base
+            .and_then(|base| baselines.view(base))
+            .map(|view| plainly(view, range));
+        let held = held.unwrap_or_default();
+        let [mut left, mut entered, mut deferred] = <[BTreeSet<u16>; 3]>::default();
+        for (slot, fate) in fates.iter().filter(|(slot, _)| range.contains(*slot)) {
+            match (held.contains_key(slot), fate) {
+                (false, _) => _ = entered.insert(*slot),
+                (true, 0) if !deferred.contains(slot) => _ = left.insert(*slot),
+                (true, 1) if !left.contains(slot) => _ = deferred.insert(*slot),
+                // Somebody else in the same slot.
+                (true, 2) if !deferred.contains(slot) => {
+                    left.insert(*slot);
+                    entered.insert(*slot);
+                }
+                _ => {}
+            }
+        }
+        let part = Part {
+            number,
+            tick,
+            base,
+            range,
+        };
+        let who = deferred.iter().map(|slot| (*slot, WHO));
+        baselines.record(part, left.iter().copied(), entered.iter().copied(), who);
+        let as_of =
+            |(slot, then): (u16, Tick)| (slot, if deferred.contains(&slot) { then } else { tick });
+        let mut plain: Plain = held
+            .into_iter()
+            .map(as_of)
+            .filter(|(slot, _)| !left.contains(slot))
+            .collect();
+        plain.extend(entered.iter().map(|slot| (*slot, tick)));
+        plain
+    }
+}
