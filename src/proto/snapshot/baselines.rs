@@ -176,6 +176,7 @@ impl Baselines {
             apply(&mut view, base.flatten(), &record, lists);
         }
         let place = self.views.partition_point(|other| other.tick < view.tick);
+        self.views.reserve_exact(1);
         self.views.insert(place, view);
         self.remove(index);
         self.prune(ranges);

@@ -124,6 +124,8 @@ pub struct Scratch {
 pub(super) struct Sight<'a> {
     pub(super) frame: &'a TickFrame,
     pub(super) base: Option<&'a View>,
+    /// The values at the baseline.
+    pub(super) base_columns: Option<&'a Columns>,
     pub(super) baselines: &'a Baselines,
     pub(super) cohort: Option<&'a Encoded>,
     /// All that the client may see, ascending.
@@ -462,7 +464,7 @@ impl Held {
             });
         }
         // A baseline that can be used is in the history of the frame.
-        let (generation, kind) = sight.frame.columns_at(base.tick)?.who(slot)?;
+        let (generation, kind) = sight.base_columns?.who(slot)?;
         Some(Self {
             who: Who { generation, kind },
             as_of: base.tick,

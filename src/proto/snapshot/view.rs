@@ -24,6 +24,8 @@ const MIN_ROOM: usize = 24;
 const MERGE_BELOW: usize = 4;
 /// When a part overflows, its first piece keeps so much of the datagram (of 8): it shall not overflow again at once.
 const SPLIT_AT: usize = 6;
+/// Room that is kept for entities to wait in.
+const FEW: usize = 16;
 /// A client joins a cohort that is so many snapshots older than its own best rather than open a new one.
 const JOIN: u32 = 2;
 
@@ -190,6 +192,10 @@ impl ClientView {
         self.make_plan(frame, scratch);
         // Copied, not swapped: the scratch has grown with the client that sees most.
         self.waiting.clear();
+        if scratch.waiting.is_empty() {
+            // After joining there is seldom anything: the memory of that one burst goes back.
+            self.waiting.shrink_to(FEW);
+        }
         self.waiting.reserve_exact(scratch.waiting.len());
         self.waiting.extend_from_slice(&scratch.waiting);
     }
@@ -300,6 +306,7 @@ impl ClientView {
             let sight = Sight {
                 frame,
                 base,
+                base_columns: base.and_then(|base| frame.columns_at(base.tick)),
                 baselines: &self.baselines,
                 cohort: cohort(frame, base.map(|base| base.tick), cell),
                 visible: &self.visible,
