@@ -39,7 +39,8 @@ fn hostile_bytes_are_refused_and_the_replica_heals() {
         }
         println!("refused {refused:?}");
         assert!(refused.len() >= 8, "{refused:?}");
-        // The client asks to start over, and the forger is gone. What is on the way from before is void.
+        // The client asks to start over, and the forger is gone. What is on the way from before is
+        // void.
         let client = &mut sim.clients[0];
         client.view.reset();
         client.replica = Replica::new(Arc::clone(&sim.schema), EVERY);
@@ -48,13 +49,14 @@ fn hostile_bytes_are_refused_and_the_replica_heals() {
     }
 }
 
-/// A forged snapshot far in the future makes every true part unknown; the resync it asks for brings it back.
+/// A forged snapshot far in the future makes every true part unknown; the resync it asks for brings
+/// it back.
 #[test]
 fn a_replica_that_was_sent_far_away_comes_back_by_itself() {
     let mut sim = Sim::new(9, 80, 1, view(300.0, 1_100), CLEAR);
     sim.run(20);
-    // Tick 0x7000_0001 without a baseline (five zero bits between the halves of the tick), all slots, not done, and four
-    // times nothing (100).
+    // Tick 0x7000_0001 without a baseline (five zero bits between the halves of the tick), all
+    // slots, not done, and four times nothing (100).
     let forged = bits("1000000000000000 00000 0000000000001110 1 0 100 100 100 100");
     let applied = sim.clients[0]
         .replica

@@ -1,9 +1,9 @@
 //! The replica is the world, whatever the network does.
 //!
-//! A random world, several clients, and a link per client that loses, doubles, delays and reorders datagrams and
-//! acknowledgements and falls silent for longer than the history. After every part that arrives the replica is held
-//! against the frames by `verify`, and against a plain copy of the world that was kept aside. `SEED=n cargo test --test
-//! snapshots` replays one seed.
+//! A random world, several clients, and a link per client that loses, doubles, delays and reorders
+//! datagrams and acknowledgements and falls silent for longer than the history. After every part
+//! that arrives the replica is held against the frames by `verify`, and against a plain copy of the
+//! world that was kept aside. `SEED=n cargo test --test snapshots` replays one seed.
 
 #![expect(
     clippy::expect_used,
@@ -75,7 +75,8 @@ fn a_silence_longer_than_the_history_ends_well() {
     }
 }
 
-/// More datagrams than can be accounted for go into the silence; and what comes back speaks of some ranges only.
+/// More datagrams than can be accounted for go into the silence; and what comes back speaks of some
+/// ranges only.
 #[test]
 fn a_silence_in_the_middle_of_many_parts_ends_well() {
     for seed in seeds(2) {

@@ -1,4 +1,5 @@
-//! A server, several clients, and a link per client with weather: time is the number of the snapshot.
+//! A server, several clients, and a link per client with weather: time is the number of the
+//! snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -213,7 +214,8 @@ impl Sim {
             };
             let (_, number, part) = client.down.swap_remove(next);
             let result = client.replica.receive(&part);
-            // The channel acknowledges every datagram once, whatever the replica says to its content.
+            // The channel acknowledges every datagram once, whatever the replica says to its
+            // content.
             if !client.received.contains(&number) {
                 client.received.push(number);
                 for _ in 0..copies(&mut self.rng, &self.weather, client.silent.1 > beat) {
@@ -252,7 +254,8 @@ impl Sim {
         }
     }
 
-    /// Holds the newest snapshot of a client against the plain copy and, if there are frames, against these.
+    /// Holds the newest snapshot of a client against the plain copy and, if there are frames,
+    /// against these.
     pub(crate) fn check(&self, index: usize) -> Result<Checked, Mismatch> {
         let client = &self.clients[index];
         let mut checked = Checked::default();

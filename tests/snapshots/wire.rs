@@ -1,5 +1,5 @@
-//! Two parts, bit by bit, written by hand from the description in `part.rs`: whoever reads that could
-//! write the other end.
+//! Two parts, bit by bit, written by hand from the description in `part.rs`: whoever reads that
+//! could write the other end.
 
 use std::sync::Arc;
 

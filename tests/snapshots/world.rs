@@ -1,5 +1,5 @@
-//! The game of these tests: random things that spawn, die, walk, jump far and come back in the slots
-//! of others. Knows the schema. Has no idea of clients and networks.
+//! The game of these tests: random things that spawn, die, walk, jump far and come back in the
+//! slots of others. Knows the schema. Has no idea of clients and networks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! What one client is known to hold.
 //!
-//! Per datagram that may still be acknowledged: which part it carried, and the lists of who left, entered and was deferred. Per
-//! acknowledged snapshot: who is in it, and whose value is older than it. Values are nowhere here; they are in the
-//! ring that all clients share. Forgetting anything is always safe: it only makes an older baseline, or none, the best one.
+//! Per datagram that may still be acknowledged: which part it carried, and the lists of who left,
+//! entered and was deferred. Per acknowledged snapshot: who is in it, and whose value is older than
+//! it. Values are nowhere here; they are in the ring that all clients share. Forgetting anything is
+//! always safe: it only makes an older baseline, or none, the best one.
 //!
 //! Knows slots and ticks. Has no idea of values, bits, frames or positions.
 
@@ -13,8 +14,8 @@ use crate::time::Tick;
 
 /// Datagrams that may be on their way at once.
 pub(super) const RECORDS: usize = 64;
-/// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up to two snapshots older
-/// than its own best.
+/// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up
+/// to two snapshots older than its own best.
 const FRESHEST: usize = 3;
 
 /// Which entity of all that ever had a slot.
@@ -60,7 +61,8 @@ pub(super) struct Part {
     pub(super) range: SlotRange,
 }
 
-/// A datagram that may still be acknowledged; its lists follow those of the record before in `Baselines::ids`.
+/// A datagram that may still be acknowledged; its lists follow those of the record before in
+/// `Baselines::ids`.
 #[derive(Debug, Clone, Copy)]
 struct Record {
     part: Part,
@@ -157,8 +159,8 @@ impl Baselines {
         });
     }
 
-    /// The client has the datagram: its part of that snapshot can be a baseline now. Says whether it was known.
-    /// `ranges` are those in use, for which baselines are kept.
+    /// The client has the datagram: its part of that snapshot can be a baseline now. Says whether
+    /// it was known. `ranges` are those in use, for which baselines are kept.
     pub(super) fn acked(
         &mut self,
         number: u64,
@@ -278,7 +280,8 @@ impl Baselines {
     }
 }
 
-/// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they had in V(b).
+/// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they
+/// had in V(b).
 fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     let range = record.part.range;
     let (left, rest) = lists.split_at(usize::from(record.left));
@@ -347,7 +350,8 @@ mod tests {
     /// What one client does next.
     #[derive(Debug, Clone)]
     enum Step {
-        /// Tells a snapshot in two parts cut at a slot, built on one of the baselines, changing these slots' fate.
+        /// Tells a snapshot in two parts cut at a slot, built on one of the baselines, changing
+        /// these slots' fate.
         Tell(u16, prop::sample::Index, Vec<(u16, u8)>),
         Ack(prop::sample::Index),
         Lose(prop::sample::Index),

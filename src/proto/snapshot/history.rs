@@ -1,7 +1,7 @@
 //! The tick loop's side: fills frames and publishes them, and keeps the ring of the last 32.
 //!
-//! Knows the schema and the ring. Has no idea of clients beyond where each looks from. Memory goes in a circle: a
-//! frame or a set of columns that nobody holds any more becomes the next one.
+//! Knows the schema and the ring. Has no idea of clients beyond where each looks from. Memory goes
+//! in a circle: a frame or a set of columns that nobody holds any more becomes the next one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use super::schema::{KindId, Schema};
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
 
-/// Frames and columns kept in case their holders let go: more than shards that lag behind usually hold.
+/// Frames and columns kept in case their holders let go: more than shards that lag behind usually
+/// hold.
 const SPARE: usize = 8;
 
 /// How frames are made.
@@ -21,7 +22,8 @@ const SPARE: usize = 8;
 pub struct FrameConfig {
     /// Ticks from one snapshot to the next, at least 1. Frames are published on multiples of it.
     pub snapshot_every: u32,
-    /// The edge of a cell of the spatial grid, in the unit of positions: about the radius of interest.
+    /// The edge of a cell of the spatial grid, in the unit of positions: about the radius of
+    /// interest.
     pub cell_size: f32,
 }
 
@@ -137,7 +139,8 @@ impl FrameHistory {
         Ok(FrameBuilder { frame, columns })
     }
 
-    /// The frame, complete, for everybody. Where it came from does not matter as long as it began here.
+    /// The frame, complete, for everybody. Where it came from does not matter as long as it began
+    /// here.
     pub fn publish(&mut self, builder: FrameBuilder) -> Arc<TickFrame> {
         let FrameBuilder {
             mut frame,
@@ -214,7 +217,8 @@ impl FrameBuilder {
         self.columns.tick()
     }
 
-    /// Puts an entity with quantised values, one per field of its kind; a value out of range becomes the nearest one.
+    /// Puts an entity with quantised values, one per field of its kind; a value out of range
+    /// becomes the nearest one.
     ///
     /// `position` decides who hears of it and how soon; it does not travel.
     ///

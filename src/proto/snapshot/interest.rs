@@ -1,8 +1,8 @@
-//! What a client may see: everything within the inner radius, and what it already saw until that is beyond the
-//! outer one.
+//! What a client may see: everything within the inner radius, and what it already saw until that is
+//! beyond the outer one.
 //!
-//! The two radii keep an entity on the border from coming and going. Knows one viewpoint and one frame. Has no idea what was
-//! sent.
+//! The two radii keep an entity on the border from coming and going. Knows one viewpoint and one
+//! frame. Has no idea what was sent.
 
 use super::frame::TickFrame;
 use super::grid::distance_squared;
@@ -21,8 +21,8 @@ pub(super) struct Radii {
 
 /// Fills `visible` with what a client may see in `frame`.
 ///
-/// `before` is what it could see at the snapshot of tick `then`. When that is no longer in the history, nobody
-/// can say who these were, and they are not held on to.
+/// `before` is what it could see at the snapshot of tick `then`. When that is no longer in the
+/// history, nobody can say who these were, and they are not held on to.
 pub(super) fn visible(
     frame: &TickFrame,
     client: ClientSlot,

@@ -1,7 +1,9 @@
-//! What one client should be told this tick: what it may see, minus what it holds, by urgency, within its budget.
+//! What one client should be told this tick: what it may see, minus what it holds, by urgency,
+//! within its budget.
 //!
-//! Knows a frame, a baseline and a visible set. Has no idea of datagrams: [`super::view`] cuts the plan into parts. Lives in a
-//! [`Scratch`] that all clients of a shard share, so that a client's own memory stays small.
+//! Knows a frame, a baseline and a visible set. Has no idea of datagrams: [`super::view`] cuts the
+//! plan into parts. Lives in a [`Scratch`] that all clients of a shard share, so that a client's
+//! own memory stays small.
 
 use core::ops::Range;
 
@@ -61,7 +63,8 @@ pub(super) struct Item {
     pub(super) held_index: u32,
     source: Source,
     chunk: (u32, u32),
-    /// How old the value is that the client holds, in ticks; how long it has been lacking, in snapshots.
+    /// How old the value is that the client holds, in ticks; how long it has been lacking, in
+    /// snapshots.
     waited: u32,
     urgency: u32,
     /// Whether this snapshot tells it.
@@ -89,7 +92,6 @@ pub(super) struct PlannedRange {
     /// The entities of V(b) in the range, as places in its list.
     pub(super) held: Range<usize>,
     pub(super) items: Range<usize>,
-    pub(super) told: bool,
 }
 
 /// An entity that a client lacks, and for how many snapshots it has.
@@ -101,8 +103,8 @@ pub(super) struct Waiting {
 
 /// Working memory for planning and writing one client's snapshot.
 ///
-/// One per shard: clients take turns. It is best used for one client from `begin` until `write_part` returns 0; a
-/// client that finds somebody else's plan in it makes its own again.
+/// One per shard: clients take turns. It is best used for one client from `begin` until
+/// `write_part` returns 0; a client that finds somebody else's plan in it makes its own again.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) visible: SlotSet,
@@ -198,7 +200,6 @@ impl Scratch {
             cell,
             held,
             items: start..self.items.len(),
-            told: false,
         });
     }
 
@@ -366,8 +367,8 @@ impl Scratch {
         }
     }
 
-    /// Holds back what is least urgent in a range until about so many bits less are to be told. Says whether there was
-    /// anything.
+    /// Holds back what is least urgent in a range until about so many bits less are to be told.
+    /// Says whether there was anything.
     pub(super) fn hold_back(
         &mut self,
         (frame, client, outer): (&TickFrame, ClientSlot, f32),
@@ -391,8 +392,8 @@ impl Scratch {
         freed > 0
     }
 
-    /// Where to cut a planned range so that what is told of the first piece takes about so many bits: at the slot of one of
-    /// its items, not the first.
+    /// Where to cut a planned range so that what is told of the first piece takes about so many
+    /// bits: at the slot of one of its items, not the first.
     pub(super) fn cut(&self, planned: &PlannedRange, bits: usize) -> Option<u16> {
         let items = self.items.get(planned.items.clone())?;
         let mut used = HEADER_BITS as usize;
@@ -432,7 +433,8 @@ impl Scratch {
     }
 }
 
-/// Whether an entity may not enter because the one before it in its slot has not been told to leave.
+/// Whether an entity may not enter because the one before it in its slot has not been told to
+/// leave.
 fn is_blocked(items: &[Item], index: usize) -> bool {
     let (Some(before), Some(item)) = (
         index.checked_sub(1).and_then(|before| items.get(before)),

@@ -99,8 +99,8 @@ impl<'a> RowWriter<'a> {
     }
 }
 
-/// Reads the fields of one entity from its row, one call per field, in order. Past the last field everything
-/// is zero.
+/// Reads the fields of one entity from its row, one call per field, in order. Past the last field
+/// everything is zero.
 #[derive(Debug, Clone)]
 pub struct RowReader<'a> {
     fields: &'a [Field],
