@@ -13,6 +13,7 @@
 )]
 
 mod hostile;
+mod large;
 mod sim;
 mod wire;
 mod world;

@@ -18,6 +18,9 @@ pub(super) const RECORDS: usize = 64;
 /// to two snapshots older than its own best.
 const FRESHEST: usize = 3;
 
+/// As many emptied views as a lost acknowledgement frees at once.
+const SPARE: usize = 2;
+
 /// Which entity of all that ever had a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Who {
@@ -85,8 +88,8 @@ pub(super) struct Baselines {
     ids: Vec<u16>,
     /// Ascending by tick.
     views: Vec<View>,
-    /// An emptied view, kept for its memory.
-    spare: Option<View>,
+    /// Emptied views, kept for their memory.
+    spare: Vec<View>,
 }
 
 impl Baselines {
@@ -232,7 +235,7 @@ impl Baselines {
         match self.views.binary_search_by_key(&tick, |view| view.tick) {
             Ok(index) => self.views.remove(index),
             Err(_) => {
-                let mut view = self.spare.take().unwrap_or_default();
+                let mut view = self.spare.pop().unwrap_or_default();
                 view.clear();
                 view.tick = tick;
                 view
@@ -241,7 +244,10 @@ impl Baselines {
     }
 
     fn keep_spare(&mut self, view: View) {
-        self.spare = Some(view);
+        if self.spare.len() < SPARE {
+            self.spare.reserve_exact(1);
+            self.spare.push(view);
+        }
     }
 
     /// Keeps what a record builds on, and the freshest for each range.
@@ -275,7 +281,7 @@ impl Baselines {
         });
         self.records.capacity() * size_of::<Record>()
             + self.ids.capacity() * size_of::<u16>()
-            + self.views.capacity() * size_of::<View>()
+            + (self.views.capacity() + self.spare.capacity()) * size_of::<View>()
             + views.sum::<usize>()
     }
 }

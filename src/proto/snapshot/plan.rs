@@ -21,7 +21,7 @@ use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
 
 /// About what a place in a list costs.
-const PLACE_BITS: u32 = 6;
+const PLACE_BITS: u32 = 4;
 /// About what the head of a part costs.
 const HEADER_BITS: u32 = 80;
 
@@ -75,7 +75,7 @@ impl Item {
     /// About how many bits it takes.
     fn cost(&self) -> u32 {
         let place = match self.what {
-            What::Entered => 3 * PLACE_BITS + 16,
+            What::Entered => PLACE_BITS + 20,
             What::Left { .. } | What::Changed => PLACE_BITS,
         };
         place + self.chunk.1 - self.chunk.0

@@ -114,7 +114,7 @@ impl Splits {
         Some(halves)
     }
 
-    /// Makes two neighbours one when they would easily fit into a datagram with so much room, and
+    /// Makes neighbours one as long as two would easily fit into a datagram with so much room, and
     /// `may` says yes to the two and their union.
     pub(super) fn join(&mut self, room: usize, may: impl Fn([SlotRange; 2], SlotRange) -> bool) {
         let small = |pair: &[Split]| {
@@ -126,13 +126,12 @@ impl Splits {
             last: pair[1].range.last,
         };
         let fits = |pair: &[Split]| small(pair) && may([pair[0].range, pair[1].range], union(pair));
-        let Some(index) = self.list.windows(2).position(fits) else {
-            return;
-        };
-        let second = self.list.remove(index + 1);
-        if let Some(first) = self.list.get_mut(index) {
-            first.range.last = second.range.last;
-            first.bytes = first.bytes.saturating_add(second.bytes);
+        while let Some(index) = self.list.windows(2).position(fits) {
+            let second = self.list.remove(index + 1);
+            if let Some(first) = self.list.get_mut(index) {
+                first.range.last = second.range.last;
+                first.bytes = first.bytes.saturating_add(second.bytes);
+            }
         }
     }
 
