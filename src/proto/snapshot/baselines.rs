@@ -1,8 +1,9 @@
 //! What one client is known to hold.
 //!
-//! Per datagram that may still be acknowledged: which part it carried, and the lists of who left, entered and was deferred. Per
-//! acknowledged snapshot: who is in it, and whose value is older than it. Values are nowhere here; they are in the
-//! ring that all clients share. Forgetting anything is always safe: it only makes an older baseline, or none, the best one.
+//! Per datagram that may still be acknowledged: which part it carried, and the lists of who left,
+//! entered and was deferred. Per acknowledged snapshot: who is in it, and whose value is older than
+//! it. Values are nowhere here; they are in the ring that all clients share. Forgetting anything is
+//! always safe: it only makes an older baseline, or none, the best one.
 //!
 //! Knows slots and ticks. Has no idea of values, bits, frames or positions.
 
@@ -13,9 +14,12 @@ use crate::time::Tick;
 
 /// Datagrams that may be on their way at once.
 pub(super) const RECORDS: usize = 64;
-/// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up to two snapshots older
-/// than its own best.
+/// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up
+/// to two snapshots older than its own best.
 const FRESHEST: usize = 3;
+
+/// As many emptied views as a lost acknowledgement frees at once.
+const SPARE: usize = 2;
 
 /// Which entity of all that ever had a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +64,8 @@ pub(super) struct Part {
     pub(super) range: SlotRange,
 }
 
-/// A datagram that may still be acknowledged; its lists follow those of the record before in `Baselines::ids`.
+/// A datagram that may still be acknowledged; its lists follow those of the record before in
+/// `Baselines::ids`.
 #[derive(Debug, Clone, Copy)]
 struct Record {
     part: Part,
@@ -83,8 +88,8 @@ pub(super) struct Baselines {
     ids: Vec<u16>,
     /// Ascending by tick.
     views: Vec<View>,
-    /// An emptied view, kept for its memory.
-    spare: Option<View>,
+    /// Emptied views, kept for their memory.
+    spare: Vec<View>,
 }
 
 impl Baselines {
@@ -119,6 +124,15 @@ impl Baselines {
         self.views.get(index)
     }
 
+    /// Whether every acknowledged snapshot that speaks of a slot has somebody in it.
+    pub(super) fn all_hold(&self, slot: u16) -> bool {
+        let mut telling = self
+            .views
+            .iter()
+            .filter(|view| view.covered.covers_slot(slot));
+        telling.all(|view| view.slots.binary_search(&slot).is_ok())
+    }
+
     /// Remembers a datagram. Each list ascends by slot; `deferred` are entities of the baseline.
     pub(super) fn record(
         &mut self,
@@ -148,8 +162,8 @@ impl Baselines {
         });
     }
 
-    /// The client has the datagram: its part of that snapshot can be a baseline now. Says whether it was known.
-    /// `ranges` are those in use, for which baselines are kept.
+    /// The client has the datagram: its part of that snapshot can be a baseline now. Says whether
+    /// it was known. `ranges` are those in use, for which baselines are kept.
     pub(super) fn acked(
         &mut self,
         number: u64,
@@ -167,6 +181,7 @@ impl Baselines {
             apply(&mut view, base.flatten(), &record, lists);
         }
         let place = self.views.partition_point(|other| other.tick < view.tick);
+        self.views.reserve_exact(1);
         self.views.insert(place, view);
         self.remove(index);
         self.prune(ranges);
@@ -229,7 +244,10 @@ impl Baselines {
     }
 
     fn keep_spare(&mut self, view: View) {
-        self.spare = Some(view);
+        if self.spare.len() < SPARE {
+            self.spare.reserve_exact(1);
+            self.spare.push(view);
+        }
     }
 
     /// Keeps what a record builds on, and the freshest for each range.
@@ -268,7 +286,8 @@ impl Baselines {
     }
 }
 
-/// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they had in V(b).
+/// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they
+/// had in V(b).
 fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     let range = record.part.range;
     let (left, rest) = lists.split_at(usize::from(record.left));
@@ -321,4 +340,133 @@ fn stale_in(view: &View, slot: u16) -> Option<&Stale> {
         .binary_search_by_key(&slot, |stale| stale.slot)
         .ok()?;
     view.stale.get(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const WHO: Who = Who {
+        generation: 3,
+        kind: 1,
+    };
+
+    /// What one client does next.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Tells a snapshot in two parts cut at a slot, built on one of the baselines, changing
+        /// these slots' fate.
+        Tell(u16, prop::sample::Index, Vec<(u16, u8)>),
+        Ack(prop::sample::Index),
+        Lose(prop::sample::Index),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let fates = prop::collection::vec((0_u16..40, 0_u8..3), 0..12);
+        let step = prop_oneof![
+            (1_u16..40, any::<prop::sample::Index>(), fates)
+                .prop_map(|(cut, base, fates)| Step::Tell(cut, base, fates)),
+            any::<prop::sample::Index>().prop_map(Step::Ack),
+            any::<prop::sample::Index>().prop_map(Step::Ack),
+            any::<prop::sample::Index>().prop_map(Step::Lose),
+        ];
+        prop::collection::vec(step, 1..80)
+    }
+
+    /// A snapshot told plainly: who is in it, and as of when.
+    type Plain = BTreeMap<u16, Tick>;
+
+    proptest! {
+        #[test]
+        fn a_view_is_its_baseline_minus_left_plus_entered(steps in steps()) {
+            let mut baselines = Baselines::default();
+            let mut told = BTreeMap::<u64, (Tick, SlotRange, Plain)>::new();
+            let mut number = 0;
+            for (index, step) in steps.iter().enumerate() {
+                let tick = Tick(index as u32 + 1);
+                match step {
+                    Step::Tell(cut, base, fates) => {
+                        let ranges = [SlotRange { first: 0, last: cut - 1 }, SlotRange { first: *cut, last: 99 }];
+                        for range in ranges {
+                            number += 1;
+                            let plain = tell(&mut baselines, number, tick, range, base, fates);
+                            told.insert(number, (tick, range, plain));
+                        }
+                    }
+                    Step::Ack(which) if number > 0 => {
+                        baselines.acked(which.index(number as usize) as u64 + 1, [SlotRange { first: 0, last: 99 }].into_iter());
+                    }
+                    Step::Lose(which) if number > 0 => baselines.lost(which.index(number as usize) as u64 + 1),
+                    _ => {}
+                }
+                for (tick, range, plain) in told.values() {
+                    if let Some(view) = baselines.covering(*range).find(|view| view.tick == *tick) {
+                        prop_assert_eq!(&plainly(view, *range), plain);
+                    }
+                }
+                prop_assert!(baselines.records.len() <= RECORDS);
+                prop_assert_eq!(baselines.ids.len(), baselines.records.iter().map(Record::ids).sum::<usize>());
+            }
+        }
+    }
+
+    /// A view as a plain snapshot, within a range.
+    fn plainly(view: &View, range: SlotRange) -> Plain {
+        let as_of = |slot: u16| stale_in(view, slot).map_or(view.tick, |stale| stale.as_of);
+        let within = range.within(&view.slots, |slot| *slot);
+        view.slots[within]
+            .iter()
+            .map(|slot| (*slot, as_of(*slot)))
+            .collect()
+    }
+
+    /// Records a part, and says plainly what the client will hold when it has it.
+    fn tell(
+        baselines: &mut Baselines,
+        number: u64,
+        tick: Tick,
+        range: SlotRange,
+        base: &prop::sample::Index,
+        fates: &[(u16, u8)],
+    ) -> Plain {
+        let bases: Vec<_> = baselines.covering(range).map(|view| view.tick).collect();
+        let base = (!bases.is_empty()).then(|| bases[base.index(bases.len())]);
+        let held = base
+            .and_then(|base| baselines.view(base))
+            .map(|view| plainly(view, range));
+        let held = held.unwrap_or_default();
+        let [mut left, mut entered, mut deferred] = <[BTreeSet<u16>; 3]>::default();
+        for (slot, fate) in fates.iter().filter(|(slot, _)| range.contains(*slot)) {
+            match (held.contains_key(slot), fate) {
+                (false, _) => _ = entered.insert(*slot),
+                (true, 0) if !deferred.contains(slot) => _ = left.insert(*slot),
+                (true, 1) if !left.contains(slot) => _ = deferred.insert(*slot),
+                // Somebody else in the same slot.
+                (true, 2) if !deferred.contains(slot) => {
+                    left.insert(*slot);
+                    entered.insert(*slot);
+                }
+                _ => {}
+            }
+        }
+        let part = Part {
+            number,
+            tick,
+            base,
+            range,
+        };
+        let who = deferred.iter().map(|slot| (*slot, WHO));
+        baselines.record(part, left.iter().copied(), entered.iter().copied(), who);
+        let as_of =
+            |(slot, then): (u16, Tick)| (slot, if deferred.contains(&slot) { then } else { tick });
+        let mut plain: Plain = held
+            .into_iter()
+            .map(as_of)
+            .filter(|(slot, _)| !left.contains(slot))
+            .collect();
+        plain.extend(entered.iter().map(|slot| (*slot, tick)));
+        plain
+    }
 }

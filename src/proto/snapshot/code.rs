@@ -1,8 +1,8 @@
 //! Small whole numbers in few bits: exponential Golomb codes.
 //!
-//! A number `v` of order `k` is split into `q = (v >> k) + 1` and its `k` low bits. If `q` has `n` bits, the code
-//! is `n - 1` zeros, a one, the `n - 1` lower bits of `q`, and the `k` low bits: `2n - 1 + k` bits.
-//! (J. Teuhola, "A compression method for clustered bit-vectors", 1978.)
+//! A number `v` of order `k` is split into `q = (v >> k) + 1` and its `k` low bits. If `q` has `n`
+//! bits, the code is `n - 1` zeros, a one, the `n - 1` lower bits of `q`, and the `k` low bits: `2n
+//! - 1 + k` bits. (J. Teuhola, "A compression method for clustered bit-vectors", 1978.)
 //!
 //! Knows numbers. Has no idea what they count.
 

@@ -1,7 +1,8 @@
 //! The changes of one tick, encoded once for everybody.
 //!
-//! Clients whose last known state is the same tick form a cohort, and a cohort's deltas are encoded by whichever client's
-//! turn comes first; the others copy bits. A frame has eight cohort cells and one for absolute chunks.
+//! Clients whose last known state is the same tick form a cohort, and a cohort's deltas are encoded
+//! by whichever client's turn comes first; the others copy bits. A frame has eight cohort cells and
+//! one for absolute chunks.
 //!
 //! Knows columns and chunks. Has no idea which clients there are.
 
@@ -14,7 +15,8 @@ use super::schema::Schema;
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
 
-/// Cohorts a tick can have. More baselines than this in use at once are worth joining, not encoding.
+/// Cohorts a tick can have. More baselines than this in use at once are worth joining, not
+/// encoding.
 pub(super) const COHORTS: usize = 8;
 
 /// The chunks of all entities: one string of bits, cut by slot.

@@ -1,7 +1,7 @@
 //! The quantised values of all entities at one tick.
 //!
-//! Knows rows by slot. Has no idea of clients, interest or bits. Once published it never changes, and the frames of
-//! the following 32 snapshots share it.
+//! Knows rows by slot. Has no idea of clients, interest or bits. Once published it never changes,
+//! and the frames of the following 32 snapshots share it.
 
 use crate::id::EntityId;
 use crate::time::Tick;
@@ -112,7 +112,8 @@ impl Columns {
         self.head(slot).map(|head| (head.generation, head.kind))
     }
 
-    /// Whether this very entity is here. The kind of an entity never changes: with another kind it is another one.
+    /// Whether this very entity is here. The kind of an entity never changes: with another kind it
+    /// is another one.
     #[inline]
     pub(super) fn holds(&self, id: EntityId) -> bool {
         self.head(id.slot)

@@ -1,8 +1,8 @@
 //! The chunk of one entity: its values now, from its values at an earlier tick or from nothing.
 //!
-//! A chunk is a function of these two rows and of nothing else, so the same bits serve every client that
-//! holds the same earlier tick, and any client can read them that holds it. Knows values and bits. Has no idea of clients,
-//! ticks or neighbours.
+//! A chunk is a function of these two rows and of nothing else, so the same bits serve every client
+//! that holds the same earlier tick, and any client can read them that holds it. Knows values and
+//! bits. Has no idea of clients, ticks or neighbours.
 //!
 //! ```text
 //! chunk     mask: one bit per field, set when it differs (absolute: when it is not the zero of its range)
@@ -14,8 +14,8 @@
 //! residual  zigzag(now - base) - 1, where zigzag(d) is 2d for d >= 0 and -2d - 1 below
 //! ```
 //!
-//! The raw number of a value is its distance from the lowest value of the field; differences of angles are
-//! taken the short way around.
+//! The raw number of a value is its distance from the lowest value of the field; differences of
+//! angles are taken the short way around.
 
 use super::quantity::{Coding, Form};
 use super::rejection::Rejection;

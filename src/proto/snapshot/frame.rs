@@ -1,7 +1,8 @@
 //! One published tick of the world: immutable, shared, freed when the last shard moves on.
 //!
-//! Holds the tick's columns, those of the 32 snapshots before, the grid, where each client looks from, and the cells
-//! for what is encoded once. Knows everything about this tick. Has no idea what any client holds.
+//! Holds the tick's columns, those of the 32 snapshots before, the grid, where each client looks
+//! from, and the cells for what is encoded once. Knows everything about this tick. Has no idea what
+//! any client holds.
 
 use std::sync::Arc;
 
@@ -153,3 +154,9 @@ pub(super) fn age(now: Tick, then: Tick, snapshot_every: u32) -> Option<u32> {
     let age = ticks / snapshot_every;
     (ticks.is_multiple_of(snapshot_every) && (1..=super::MAX_AGE).contains(&age)).then_some(age)
 }
+
+/// Shards share frames between threads.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<TickFrame>();
+};

@@ -1,15 +1,17 @@
 //! Who is near a place: entities sorted into square cells over x and y.
 //!
-//! Knows positions. Has no idea who asks, and answers with a superset: whoever asks measures. The world may be of any
-//! extent: cells are hashed into a table of about as many buckets as there are entities, after M. Teschner
-//! and others, "Optimized Spatial Hashing for Collision Detection of Deformable Objects", 2003.
+//! Knows positions. Has no idea who asks, and answers with a superset: whoever asks measures. The
+//! world may be of any extent: cells are hashed into a table of about as many buckets as there are
+//! entities, after M. Teschner and others, "Optimized Spatial Hashing for Collision Detection of
+//! Deformable Objects", 2003.
 
 use super::columns::Columns;
 
 /// The cell of a place: saturates far away, where everybody shares the last cell.
 type Cell = (i32, i32);
 
-/// Entities by cell. Rebuilt once a tick, in time linear in the number of entities; keeps its memory.
+/// Entities by cell. Rebuilt once a tick, in time linear in the number of entities; keeps its
+/// memory.
 #[derive(Debug, Default)]
 pub(super) struct Grid {
     cell_size: f32,
@@ -61,8 +63,8 @@ impl Grid {
         (mixed ^ mixed >> 13) as usize & (self.starts.len().saturating_sub(2))
     }
 
-    /// Calls `found` once for each entity of the cells that a square around `center` touches: everybody within `radius`,
-    /// and some others.
+    /// Calls `found` once for each entity of the cells that a square around `center` touches:
+    /// everybody within `radius`, and some others.
     pub(super) fn near(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(u16)) {
         // A little more than asked for: a rounding error must never hide anybody.
         let reach =

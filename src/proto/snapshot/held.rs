@@ -1,5 +1,5 @@
-//! One snapshot as a client holds it: the entities it was told about, each with its value and the tick that value
-//! is true at.
+//! One snapshot as a client holds it: the entities it was told about, each with its value and the
+//! tick that value is true at.
 //!
 //! Knows slots and values. Has no idea of bits.
 
@@ -15,7 +15,8 @@ pub struct Entity<'a> {
     pub id: EntityId,
     /// Its kind.
     pub kind: KindId,
-    /// The tick that the values are true at: the snapshot's own unless the server had no room for a change.
+    /// The tick that the values are true at: the snapshot's own unless the server had no room for a
+    /// change.
     pub as_of: Tick,
     /// Its quantised fields, in the order of its kind.
     pub values: &'a [i32],
@@ -42,8 +43,8 @@ pub(super) struct Held {
 
 /// The world at one tick, as far as this client was told.
 ///
-/// A snapshot arrives in parts, each of which speaks of a range of slots. Until [`Self::parts_complete`] the slots of
-/// the others are simply unknown: not empty.
+/// A snapshot arrives in parts, each of which speaks of a range of slots. Until
+/// [`Self::parts_complete`] the slots of the others are simply unknown: not empty.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     tick: Tick,
@@ -103,7 +104,8 @@ impl Snapshot {
         self.entities.is_empty()
     }
 
-    /// Whether every part of this tick has arrived: what is not here is not to be seen, or not told yet.
+    /// Whether every part of this tick has arrived: what is not here is not to be seen, or not told
+    /// yet.
     #[must_use]
     pub fn parts_complete(&self) -> bool {
         self.told.covers(self.all())
@@ -144,8 +146,8 @@ impl Snapshot {
         self.entities.iter().filter_map(|held| self.entity_of(held))
     }
 
-    /// Who was in the baselines of its parts and is not here. Repeated from snapshot to snapshot until the server knows
-    /// that it was heard.
+    /// Who was in the baselines of its parts and is not here. Repeated from snapshot to snapshot
+    /// until the server knows that it was heard.
     #[must_use]
     pub fn departed(&self) -> &[Departed] {
         &self.departed

@@ -1,7 +1,7 @@
 //! The tick loop's side: fills frames and publishes them, and keeps the ring of the last 32.
 //!
-//! Knows the schema and the ring. Has no idea of clients beyond where each looks from. Memory goes in a circle: a
-//! frame or a set of columns that nobody holds any more becomes the next one.
+//! Knows the schema and the ring. Has no idea of clients beyond where each looks from. Memory goes
+//! in a circle: a frame or a set of columns that nobody holds any more becomes the next one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use super::schema::{KindId, Schema};
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
 
-/// Frames and columns kept in case their holders let go: more than shards that lag behind usually hold.
+/// Frames and columns kept in case their holders let go: more than shards that lag behind usually
+/// hold.
 const SPARE: usize = 8;
 
 /// How frames are made.
@@ -21,7 +22,8 @@ const SPARE: usize = 8;
 pub struct FrameConfig {
     /// Ticks from one snapshot to the next, at least 1. Frames are published on multiples of it.
     pub snapshot_every: u32,
-    /// The edge of a cell of the spatial grid, in the unit of positions: about the radius of interest.
+    /// The edge of a cell of the spatial grid, in the unit of positions: about the radius of
+    /// interest.
     pub cell_size: f32,
 }
 
@@ -137,7 +139,8 @@ impl FrameHistory {
         Ok(FrameBuilder { frame, columns })
     }
 
-    /// The frame, complete, for everybody. Where it came from does not matter as long as it began here.
+    /// The frame, complete, for everybody. Where it came from does not matter as long as it began
+    /// here.
     pub fn publish(&mut self, builder: FrameBuilder) -> Arc<TickFrame> {
         let FrameBuilder {
             mut frame,
@@ -214,7 +217,8 @@ impl FrameBuilder {
         self.columns.tick()
     }
 
-    /// Puts an entity with quantised values, one per field of its kind; a value out of range becomes the nearest one.
+    /// Puts an entity with quantised values, one per field of its kind; a value out of range
+    /// becomes the nearest one.
     ///
     /// `position` decides who hears of it and how soon; it does not travel.
     ///
@@ -312,5 +316,118 @@ impl FrameBuilder {
         if let Some(place) = frame.viewpoints.get_mut(index) {
             *place = Some((client.generation, viewpoint));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Blend, Field, Kind, Quantity};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn history() -> FrameHistory {
+        let field = |name| Field::new(name, Quantity::Unsigned { bits: 4 }, Blend::Step);
+        let schema = Schema::new(vec![Kind::new("k", vec![field("a"), field("b")])]);
+        let schema = schema
+            .and_then(|schema| schema.with_max_entities(8))
+            .expect("valid");
+        let config = FrameConfig {
+            snapshot_every: 2,
+            cell_size: 1.0,
+        };
+        FrameHistory::new(Arc::new(schema), config).expect("valid")
+    }
+
+    const fn id(slot: u16) -> EntityId {
+        EntityId {
+            slot,
+            generation: 0,
+        }
+    }
+
+    #[test]
+    fn a_frame_refuses_what_no_client_could_be_told() {
+        let mut history = history();
+        assert_eq!(
+            history.begin(Tick(3)).err(),
+            Some(FrameError::OffBeat(Tick(3)))
+        );
+        let mut builder = history.begin(Tick(4)).expect("on the beat");
+        let mut put = |slot, kind, x, values: &[i32]| {
+            builder.put(id(slot), KindId(kind), [x, 0.0, 0.0], values)
+        };
+        assert_eq!(put(1, 0, 0.0, &[3, 99]), Ok(()));
+        assert_eq!(put(1, 0, 0.0, &[3, 3]), Err(FrameError::Occupied(id(1))));
+        assert_eq!(put(8, 0, 0.0, &[3, 3]), Err(FrameError::Slot(id(8))));
+        assert_eq!(
+            put(2, 1, 0.0, &[3, 3]),
+            Err(FrameError::Kind {
+                entity: id(2),
+                kind: 1
+            })
+        );
+        assert_eq!(
+            put(2, 0, f32::NAN, &[3, 3]),
+            Err(FrameError::Position(id(2)))
+        );
+        for values in [&[1][..], &[1, 2, 3]] {
+            let refused = FrameError::Values {
+                entity: id(2),
+                values: values.len(),
+                fields: 2,
+            };
+            assert_eq!(put(2, 0, 0.0, values), Err(refused));
+        }
+        let frame = history.publish(builder);
+        assert_eq!(frame.len(), 1);
+        assert_eq!(frame.entity(1).map(|row| row.values), Some(&[3, 15][..]));
+        assert_eq!(
+            history.begin(Tick(4)).err(),
+            Some(FrameError::NotAfter(Tick(4)))
+        );
+    }
+
+    #[test]
+    fn an_entity_that_stays_as_it_is_remembers_since_when() {
+        let mut history = history();
+        let mut publish = |tick, value| {
+            let mut builder = history.begin(Tick(tick)).expect("in order");
+            builder
+                .put(id(5), KindId(0), [tick as f32; 3], &[1, value])
+                .expect("valid");
+            history.publish(builder).columns.last_changed(5)
+        };
+        assert_eq!(publish(2, 7), Tick(2));
+        assert_eq!(publish(4, 7), Tick(2));
+        assert_eq!(publish(6, 8), Tick(6));
+        assert_eq!(publish(8, 8), Tick(6));
+    }
+
+    #[test]
+    fn memory_that_nobody_holds_becomes_the_next_frame() {
+        let mut history = history();
+        let (mut frames, mut columns) = (BTreeSet::new(), BTreeSet::new());
+        let mut held = None;
+        for beat in 1..400 {
+            let builder = history.begin(Tick(beat * 2)).expect("in order");
+            let frame = history.publish(builder);
+            assert_eq!(frame.earlier.len(), HISTORY.min(beat as usize - 1));
+            assert!(
+                frame
+                    .earlier
+                    .windows(2)
+                    .all(|pair| pair[0].tick() > pair[1].tick())
+            );
+            frames.insert(Arc::as_ptr(&frame).addr());
+            columns.insert(Arc::as_ptr(&frame.columns).addr());
+            // One shard holds on to the newest frame until the next is there.
+            held = Some(frame);
+        }
+        assert!(
+            held.is_some() && frames.len() <= 3,
+            "{} frames",
+            frames.len()
+        );
+        assert!(columns.len() <= HISTORY + 4, "{} columns", columns.len());
     }
 }

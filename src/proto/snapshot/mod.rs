@@ -1,5 +1,5 @@
-//! World state over payloads: what changed in the part of the world that a client may see, since the last
-//! state that it is known to hold.
+//! World state over payloads: what changed in the part of the world that a client may see, since
+//! the last state that it is known to hold.
 //!
 //! ```text
 //! tick loop   FrameHistory  begin -> put, view -> publish        Arc<TickFrame>: immutable, shared
@@ -12,12 +12,13 @@
 //! client      Replica       receive(part) -> snapshots, each entity with the tick its values are true at
 //! ```
 //!
-//! A snapshot is a function of one earlier snapshot of the same client, its *baseline*, and what one datagram says; a client is
-//! never assumed to hold what it has not acknowledged. So any datagram may be lost, late or doubled, and whatever the
-//! replica holds was true in the server's frame at the tick that it says. [`verify`] holds that against the frames.
+//! A snapshot is a function of one earlier snapshot of the same client, its *baseline*, and what
+//! one datagram says; a client is never assumed to hold what it has not acknowledged. So any
+//! datagram may be lost, late or doubled, and whatever the replica holds was true in the server's
+//! frame at the tick that it says. [`verify`] holds that against the frames.
 //!
-//! Knows entities, ticks and datagram numbers. Does not know sessions, channels, sockets or clocks: this room neither
-//! imports `netcode` nor `channel`, and the endpoints put the three together.
+//! Knows entities, ticks and datagram numbers. Does not know sessions, channels, sockets or clocks:
+//! this room neither imports `netcode` nor `channel`, and the endpoints put the three together.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -56,6 +57,7 @@
 //! ```
 
 mod baselines;
+mod choose;
 mod code;
 mod cohort;
 mod columns;
@@ -75,8 +77,10 @@ mod row;
 pub mod sample;
 mod schema;
 mod slots;
+mod splits;
 pub mod verify;
 mod view;
+mod view_config;
 
 pub use cohort::CohortStats;
 pub use frame::{Row, TickFrame, Viewpoint};
@@ -88,14 +92,18 @@ pub use rejection::Rejection;
 pub use replica::{Applied, Replica};
 pub use row::{Replicate, RowReader, RowWriter};
 pub use schema::{Field, Kind, KindId, Schema, SchemaError};
-pub use view::{ClientView, MAX_PARTS, ViewConfig, ViewStats};
+pub use splits::MAX_PARTS;
+pub use view::ClientView;
+pub use view_config::{ViewConfig, ViewStats};
 
-/// Earlier snapshots whose values the server keeps, in one ring for all clients. A second at 30 Hz: a
-/// client that was silent for longer starts over.
+/// Earlier snapshots whose values the server keeps, in one ring for all clients. A second at 30 Hz:
+/// a client that was silent for longer starts over.
 pub const HISTORY: usize = 32;
-/// The oldest baseline a part can name, in snapshot intervals: five bits, and 0 says that there is none.
+/// The oldest baseline a part can name, in snapshot intervals: five bits, and 0 says that there is
+/// none.
 pub const MAX_AGE: u32 = 31;
-/// Snapshots that a client keeps: twice what a server can name, because what it names was named when it was sent.
+/// Snapshots that a client keeps: twice what a server can name, because what it names was named
+/// when it was sent.
 pub const KEPT: usize = 64;
 
 const _: () = assert!(HISTORY > MAX_AGE as usize && KEPT >= 2 * HISTORY);

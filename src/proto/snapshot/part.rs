@@ -1,11 +1,11 @@
 //! One part of a snapshot, bit by bit.
 //!
-//! Knows the layout. Has no idea which entities are worth telling (that is [`super::plan`]) or what the client
-//! makes of it (that is [`super::replica`]).
+//! Knows the layout. Has no idea which entities are worth telling (that is [`super::plan`]) or what
+//! the client makes of it (that is [`super::replica`]).
 //!
-//! Bits are filled from the lowest of the first byte; the last byte is padded with zeros. `number(k)` is the
-//! exponential Golomb code of order `k` of [`super::code`], `slot` takes the bits that `max_entities - 1` needs, and `kind` those
-//! that the number of kinds minus one needs.
+//! Bits are filled from the lowest of the first byte; the last byte is padded with zeros.
+//! `number(k)` is the exponential Golomb code of order `k` of [`super::code`], `slot` takes the
+//! bits that `max_entities - 1` needs, and `kind` those that the number of kinds minus one needs.
 //!
 //! ```text
 //! part      tick           16   the low 16 bits of the tick of this snapshot, t
@@ -24,12 +24,13 @@
 //! gap       number(order): how many places are passed over since the item before, or since the first place
 //! ```
 //!
-//! *Ranks* count the entities of V(b) in the range, by slot: all of them in `left`; in `changed` those that did not leave; in
-//! `deferred` those that neither left nor changed. Slots in `entered` count from the first slot of the range. Between two
-//! runs in `deferred` at least one place is passed over, and one less than that is written.
+//! *Ranks* count the entities of V(b) in the range, by slot: all of them in `left`; in `changed`
+//! those that did not leave; in `deferred` those that neither left nor changed. Slots in `entered`
+//! count from the first slot of the range. Between two runs in `deferred` at least one place is
+//! passed over, and one less than that is written.
 //!
-//! A chunk is a delta ([`super::delta`]) from the value the baseline holds, at its own `as_of`, as long as that is at most 31
-//! snapshot intervals before t; when it is older the chunk is absolute.
+//! A chunk is a delta ([`super::delta`]) from the value the baseline holds, at its own `as_of`, as
+//! long as that is at most 31 snapshot intervals before t; when it is older the chunk is absolute.
 
 use super::code::{ORDER_BITS, order_for, push_number, read_number};
 use super::frame::age;
@@ -214,7 +215,8 @@ impl ListReader {
         Ok(Some(place))
     }
 
-    /// The next run of places, as its first place and its end, at most `places`; `None` after the last one.
+    /// The next run of places, as its first place and its end, at most `places`; `None` after the
+    /// last one.
     pub(super) fn run(
         &mut self,
         reader: &mut BitReader<'_>,

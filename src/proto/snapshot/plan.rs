@@ -1,11 +1,13 @@
-//! What one client should be told this tick: what it may see, minus what it holds, by urgency, within its budget.
+//! What one client should be told this tick: what it may see, minus what it holds, by urgency,
+//! within its budget.
 //!
-//! Knows a frame, a baseline and a visible set. Has no idea of datagrams: [`super::view`] cuts the plan into parts. Lives in a
-//! [`Scratch`] that all clients of a shard share, so that a client's own memory stays small.
+//! Knows a frame, a baseline and a visible set. Has no idea of datagrams: [`super::view`] cuts the
+//! plan into parts. Lives in a [`Scratch`] that all clients of a shard share, so that a client's
+//! own memory stays small.
 
 use core::ops::Range;
 
-use super::baselines::{Stale, View, Who};
+use super::baselines::{Baselines, Stale, View, Who};
 use super::cohort::Encoded;
 use super::columns::{Columns, RowRef};
 use super::delta;
@@ -19,7 +21,7 @@ use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
 
 /// About what a place in a list costs.
-const PLACE_BITS: u32 = 6;
+const PLACE_BITS: u32 = 4;
 /// About what the head of a part costs.
 const HEADER_BITS: u32 = 80;
 
@@ -61,7 +63,8 @@ pub(super) struct Item {
     pub(super) held_index: u32,
     source: Source,
     chunk: (u32, u32),
-    /// How old the value is that the client holds, in ticks; how long it has been lacking, in snapshots.
+    /// How old the value is that the client holds, in ticks; how long it has been lacking, in
+    /// snapshots.
     waited: u32,
     urgency: u32,
     /// Whether this snapshot tells it.
@@ -72,7 +75,7 @@ impl Item {
     /// About how many bits it takes.
     fn cost(&self) -> u32 {
         let place = match self.what {
-            What::Entered => 3 * PLACE_BITS + 16,
+            What::Entered => PLACE_BITS + 20,
             What::Left { .. } | What::Changed => PLACE_BITS,
         };
         place + self.chunk.1 - self.chunk.0
@@ -89,7 +92,6 @@ pub(super) struct PlannedRange {
     /// The entities of V(b) in the range, as places in its list.
     pub(super) held: Range<usize>,
     pub(super) items: Range<usize>,
-    pub(super) told: bool,
 }
 
 /// An entity that a client lacks, and for how many snapshots it has.
@@ -101,8 +103,8 @@ pub(super) struct Waiting {
 
 /// Working memory for planning and writing one client's snapshot.
 ///
-/// One per shard: clients take turns. It is best used for one client from `begin` until `write_part` returns 0; a
-/// client that finds somebody else's plan in it makes its own again.
+/// One per shard: clients take turns. It is best used for one client from `begin` until
+/// `write_part` returns 0; a client that finds somebody else's plan in it makes its own again.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) visible: SlotSet,
@@ -124,11 +126,25 @@ pub struct Scratch {
 pub(super) struct Sight<'a> {
     pub(super) frame: &'a TickFrame,
     pub(super) base: Option<&'a View>,
+    /// The values at the baseline.
+    pub(super) base_columns: Option<&'a Columns>,
+    pub(super) baselines: &'a Baselines,
     pub(super) cohort: Option<&'a Encoded>,
     /// All that the client may see, ascending.
     pub(super) visible: &'a [u16],
     /// For how long it has been lacking what it lacks, ascending.
     pub(super) waiting: &'a [Waiting],
+}
+
+impl Sight<'_> {
+    /// For how long the client has been lacking what is in a slot.
+    fn waiting(&self, slot: u16) -> Option<Waiting> {
+        let index = self
+            .waiting
+            .binary_search_by_key(&slot, |waiting| waiting.slot)
+            .ok()?;
+        self.waiting.get(index).copied()
+    }
 }
 
 impl Scratch {
@@ -184,7 +200,6 @@ impl Scratch {
             cell,
             held,
             items: start..self.items.len(),
-            told: false,
         });
     }
 
@@ -197,6 +212,14 @@ impl Scratch {
             self.plan_left(slot, index, sight);
             self.plan_entered(slot, sight);
             return;
+        }
+        // Held in one lineage of baselines and lacking in another, it has still waited: were the
+        // count to start again, the others might never get their turn.
+        if let Some(waiting) = sight
+            .waiting(slot)
+            .filter(|_| !sight.baselines.all_hold(slot))
+        {
+            self.waiting.push(waiting);
         }
         let (source, chunk) = self.change(slot, &held, &now, sight);
         if chunk.0 != chunk.1 {
@@ -270,10 +293,7 @@ impl Scratch {
         let Some((generation, kind)) = frame.columns.who(slot) else {
             return;
         };
-        let before = sight
-            .waiting
-            .binary_search_by_key(&slot, |waiting| waiting.slot);
-        let before = before.ok().and_then(|index| sight.waiting.get(index));
+        let before = sight.waiting(slot);
         let snapshots = before.map_or(0, |waiting| waiting.snapshots.saturating_add(1));
         self.waiting.push(Waiting { slot, snapshots });
         self.items.push(Item {
@@ -347,8 +367,8 @@ impl Scratch {
         }
     }
 
-    /// Holds back what is least urgent in a range until about so many bits less are to be told. Says whether there was
-    /// anything.
+    /// Holds back what is least urgent in a range until about so many bits less are to be told.
+    /// Says whether there was anything.
     pub(super) fn hold_back(
         &mut self,
         (frame, client, outer): (&TickFrame, ClientSlot, f32),
@@ -372,8 +392,8 @@ impl Scratch {
         freed > 0
     }
 
-    /// Where to cut a planned range so that what is told of the first piece takes about so many bits: at the slot of one of
-    /// its items, not the first.
+    /// Where to cut a planned range so that what is told of the first piece takes about so many
+    /// bits: at the slot of one of its items, not the first.
     pub(super) fn cut(&self, planned: &PlannedRange, bits: usize) -> Option<u16> {
         let items = self.items.get(planned.items.clone())?;
         let mut used = HEADER_BITS as usize;
@@ -413,7 +433,8 @@ impl Scratch {
     }
 }
 
-/// Whether an entity may not enter because the one before it in its slot has not been told to leave.
+/// Whether an entity may not enter because the one before it in its slot has not been told to
+/// leave.
 fn is_blocked(items: &[Item], index: usize) -> bool {
     let (Some(before), Some(item)) = (
         index.checked_sub(1).and_then(|before| items.get(before)),
@@ -445,7 +466,7 @@ impl Held {
             });
         }
         // A baseline that can be used is in the history of the frame.
-        let (generation, kind) = sight.frame.columns_at(base.tick)?.who(slot)?;
+        let (generation, kind) = sight.base_columns?.who(slot)?;
         Some(Self {
             who: Who { generation, kind },
             as_of: base.tick,

@@ -1,22 +1,25 @@
 //! What a client should hear first when not everything fits.
 //!
-//! Urgency is nearness times waiting. How long something has waited is not a counter of its own: for an entity that the client
-//! holds it is how old the value is that the baseline has of it, for one that it lacks how long it has been visible.
-//! So it grows until the client is *known* to have it, nobody starves however near the others are, and snapshots
-//! that build on the same baseline choose alike: what is on its way is not traded against something else.
+//! Urgency is nearness times waiting. How long something has waited is not a counter of its own:
+//! for an entity that the client holds it is how old the value is that the baseline has of it, for
+//! one that it lacks how long it has been visible. So it grows until the client is *known* to have
+//! it, nobody starves however near the others are, and snapshots that build on the same baseline
+//! choose alike: what is on its way is not traded against something else.
 //!
 //! Knows distances and ages. Has no idea of bits and budgets.
 
-/// What is sent before everything else: goodbyes, which are short and free a slot, and the client's own avatar.
+/// What is sent before everything else: goodbyes, which are short and free a slot, and the client's
+/// own avatar.
 pub(super) const FIRST: u32 = u32::MAX;
 
-/// A thing that is missing is worse than one that is a little late: it counts as waiting this many snapshots longer.
+/// A thing that is missing is worse than one that is a little late: it counts as waiting this many
+/// snapshots longer.
 const MISSING: u32 = 8;
 /// The weight of what is at the center; at the outer radius it is 1.
 const NEAREST: f32 = 16.0;
 
-/// How urgent a change is whose last told value is `age` ticks old. `distance` is the square of the distance and
-/// `outer` the outer radius.
+/// How urgent a change is whose last told value is `age` ticks old. `distance` is the square of the
+/// distance and `outer` the outer radius.
 pub(super) fn of_change(distance: f32, outer: f32, age: u32) -> u32 {
     nearness(distance, outer)
         .saturating_mul(age.max(1))

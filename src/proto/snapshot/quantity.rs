@@ -1,14 +1,16 @@
-//! What one field of an entity can be: its range, its precision, and how it moves between two snapshots.
+//! What one field of an entity can be: its range, its precision, and how it moves between two
+//! snapshots.
 //!
 //! Knows numbers. Has no idea which entity they belong to or how they travel.
 
 /// What a field measures, and with what precision it travels.
 ///
-/// Inside frames and replicas every field is an `i32`, quantised once a tick. The two ends compare, subtract and
-/// send these integers only, so that nothing depends on how a platform rounds.
+/// Inside frames and replicas every field is an `i32`, quantised once a tick. The two ends compare,
+/// subtract and send these integers only, so that nothing depends on how a platform rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Quantity {
-    /// A number from `min` to `max` in steps of `step`; quantised to the number of steps above `min`.
+    /// A number from `min` to `max` in steps of `step`; quantised to the number of steps above
+    /// `min`.
     Ranged {
         /// The smallest number.
         min: f32,
@@ -168,7 +170,8 @@ impl Quantity {
         self.coding().bits
     }
 
-    /// The integer that stands for `value`: the nearest one of the range; what is not a number is the lowest.
+    /// The integer that stands for `value`: the nearest one of the range; what is not a number is
+    /// the lowest.
     #[must_use]
     pub fn quantise(&self, value: f32) -> i32 {
         match *self {

@@ -1,5 +1,5 @@
-//! Why a part of a snapshot was not applied. Each reason has a name, a number and a sentence; nothing of a refused
-//! part stays behind.
+//! Why a part of a snapshot was not applied. Each reason has a name, a number and a sentence;
+//! nothing of a refused part stays behind.
 
 use crate::names::named;
 

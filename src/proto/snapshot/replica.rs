@@ -1,8 +1,8 @@
 //! The client's copy of the part of the world it was told about.
 //!
-//! Takes parts in any order and any number of times, keeps the last 64 snapshots, and refuses whatever does not fit with a
-//! named reason and without a trace. Knows the schema and the wire. Has no idea of datagrams, time, or how a
-//! game shows what it holds.
+//! Takes parts in any order and any number of times, keeps the last 64 snapshots, and refuses
+//! whatever does not fit with a named reason and without a trace. Knows the schema and the wire.
+//! Has no idea of datagrams, time, or how a game shows what it holds.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -67,7 +67,8 @@ struct Decoder {
 }
 
 impl Replica {
-    /// A replica that holds nothing. The server tells how many ticks there are from one snapshot to the next (at least 1).
+    /// A replica that holds nothing. The server tells how many ticks there are from one snapshot to
+    /// the next (at least 1).
     #[must_use]
     pub fn new(schema: Arc<Schema>, snapshot_every: u32) -> Self {
         Self {
@@ -113,7 +114,8 @@ impl Replica {
         self.snapshots.iter()
     }
 
-    /// Whether a part built on something that is not here, and the server must be asked to start over.
+    /// Whether a part built on something that is not here, and the server must be asked to start
+    /// over.
     #[must_use]
     pub const fn needs_resync(&self) -> bool {
         self.needs_resync
@@ -192,8 +194,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether this is where a resync begins: a part without baseline, far from everything that is here. What is here was never
-    /// the server's, or is of no use any more.
+    /// Whether this is where a resync begins: a part without baseline, far from everything that is
+    /// here. What is here was never the server's, or is of no use any more.
     fn starts_over(&self, header: &Header, newest: Option<Tick>) -> bool {
         let reach = MAX_AGE * self.snapshot_every;
         let far = |newest: Tick| header.tick.since(newest).max(newest.since(header.tick)) > reach;
@@ -230,8 +232,9 @@ impl Replica {
     fn insert(&mut self, index: usize, tick: Tick) -> usize {
         let mut index = index;
         if self.snapshots.len() >= KEPT {
-            // What arrives is at most 31 snapshots old, so the oldest of 64 is not the one that arrives; a peer that makes up
-            // ticks may lose its own newest this way, never more memory.
+            // What arrives is at most 31 snapshots old, so the oldest of 64 is not the one that
+            // arrives; a peer that makes up ticks may lose its own newest this way, never more
+            // memory.
             self.spare = self.snapshots.pop_front();
             index = index.saturating_sub(1);
         }

@@ -99,8 +99,8 @@ impl<'a> RowWriter<'a> {
     }
 }
 
-/// Reads the fields of one entity from its row, one call per field, in order. Past the last field everything
-/// is zero.
+/// Reads the fields of one entity from its row, one call per field, in order. Past the last field
+/// everything is zero.
 #[derive(Debug, Clone)]
 pub struct RowReader<'a> {
     fields: &'a [Field],
@@ -142,5 +142,100 @@ impl<'a> RowReader<'a> {
     /// The next field as one flag.
     pub fn flag(&mut self) -> bool {
         self.integer() & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Blend, FrameConfig, FrameError, FrameHistory, KindId, Quantity, Schema};
+    use super::*;
+    use crate::id::EntityId;
+    use crate::time::Tick;
+    use std::sync::Arc;
+
+    #[derive(Debug, PartialEq)]
+    struct Door {
+        height: f32,
+        keys: u32,
+        floor: i32,
+        locked: bool,
+    }
+
+    impl Replicate for Door {
+        fn kind() -> Kind {
+            let meters = Quantity::Ranged {
+                min: 0.0,
+                max: 4.0,
+                step: 0.25,
+            };
+            let field = |name: &str, quantity| Field::new(name, quantity, Blend::Step);
+            let fields = vec![
+                field("height", meters),
+                field("keys", Quantity::Unsigned { bits: 32 }),
+                field("floor", Quantity::Signed { bits: 5 }),
+                field("locked", Quantity::Flags { bits: 1 }),
+            ];
+            Kind::new("door", fields)
+        }
+
+        fn write(&self, row: &mut RowWriter<'_>) {
+            row.number(self.height);
+            row.unsigned(self.keys);
+            row.integer(self.floor);
+            row.flag(self.locked);
+        }
+
+        fn read(row: &mut RowReader<'_>) -> Self {
+            Self {
+                height: row.number(),
+                keys: row.unsigned(),
+                floor: row.integer(),
+                locked: row.flag(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_struct_goes_into_a_frame_and_comes_back() {
+        let schema = Arc::new(Schema::new(vec![Door::kind()]).expect("valid"));
+        let mut history = FrameHistory::new(Arc::clone(&schema), FrameConfig::default());
+        let history = history.as_mut().expect("valid");
+        let mut builder = history.begin(Tick(2)).expect("in order");
+        let door = Door {
+            height: 2.25,
+            keys: u32::MAX,
+            floor: -16,
+            locked: true,
+        };
+        let id = EntityId {
+            slot: 2,
+            generation: 9,
+        };
+        assert_eq!(builder.replicate(id, KindId(0), [0.0; 3], &door), Ok(()));
+        let other = EntityId { slot: 3, ..id };
+        let short = builder.put_with(other, KindId(0), [0.0; 3], |row| row.flag(true));
+        assert!(matches!(
+            short,
+            Err(FrameError::Values {
+                values: 1,
+                fields: 4,
+                ..
+            })
+        ));
+        let frame = history.publish(builder);
+        let row = frame.entity(2).expect("it was put");
+        let kind = schema.kind(row.kind).expect("in the schema");
+        assert_eq!(Door::read(&mut RowReader::new(kind, row.values)), door);
+    }
+
+    #[test]
+    fn past_the_last_field_there_is_nothing() {
+        let kind = Door::kind();
+        let mut row = RowReader::new(&kind, &[4]);
+        assert_eq!(row.number(), 1.0);
+        assert_eq!(
+            (row.unsigned(), row.integer(), row.flag(), row.number()),
+            (0, 0, false, 0.0)
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The world between two snapshots, as a client shows it.
 //!
-//! Knows two snapshots and how each field moves. Has no clock: how far it is from the one to the other is an
-//! argument.
+//! Knows two snapshots and how each field moves. Has no clock: how far it is from the one to the
+//! other is an argument.
 
 use core::f32::consts::{PI, TAU};
 
@@ -10,11 +10,13 @@ use super::quantity::Blend;
 use super::schema::{Field, KindId, Schema};
 use crate::id::EntityId;
 
-/// Writes the fields of an entity, as it is between two snapshots, into `out`: one number per field of its kind, measured as
-/// its quantity says. `fraction` is 0 at `from` and 1 at `to`. Returns its kind.
+/// Writes the fields of an entity, as it is between two snapshots, into `out`: one number per field
+/// of its kind, measured as its quantity says. `fraction` is 0 at `from` and 1 at `to`. Returns its
+/// kind.
 ///
-/// An entity that is only in `from` stays as it was there until it is gone; one that is only in `to` does not exist before.
-/// `None`: it is not to be shown, or its kind is not in the schema. Fields beyond `out` are left out.
+/// An entity that is only in `from` stays as it was there until it is gone; one that is only in
+/// `to` does not exist before. `None`: it is not to be shown, or its kind is not in the schema.
+/// Fields beyond `out` are left out.
 ///
 /// ```
 /// # use tickwire::proto::snapshot::{sample, Snapshot, Schema, Kind, Field, Quantity, Blend};

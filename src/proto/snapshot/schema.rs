@@ -1,4 +1,5 @@
-//! What the things in a world are made of: kinds, their fields, and the limits both ends hold each other to.
+//! What the things in a world are made of: kinds, their fields, and the limits both ends hold each
+//! other to.
 //!
 //! Knows names and numbers. Has no entity and no tick.
 
@@ -92,7 +93,8 @@ pub enum SchemaError {
     Entities(u32),
 }
 
-/// What a world is made of. Both ends hold the same one: compare [`Schema::hash`] before anything is sent.
+/// What a world is made of. Both ends hold the same one: compare [`Schema::hash`] before anything
+/// is sent.
 ///
 /// ```
 /// use tickwire::proto::snapshot::{Blend, Field, Kind, Quantity, Schema};
@@ -149,8 +151,8 @@ impl Schema {
         })
     }
 
-    /// The same schema for a world of at most so many entity slots: `0..max_entities`. Slot numbers then
-    /// take fewer bits, and a peer that names a higher one is refused.
+    /// The same schema for a world of at most so many entity slots: `0..max_entities`. Slot numbers
+    /// then take fewer bits, and a peer that names a higher one is refused.
     ///
     /// # Errors
     ///
@@ -188,8 +190,9 @@ impl Schema {
         self.max_entities
     }
 
-    /// A number that is the same at both ends exactly when their schemas mean the same: FNV-1a with 64 bits
-    /// over names, quantities, blends and limits, in order. It guards against mistakes, not against malice.
+    /// A number that is the same at both ends exactly when their schemas mean the same: FNV-1a with
+    /// 64 bits over names, quantities, blends and limits, in order. It guards against mistakes, not
+    /// against malice.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hash = Fnv::new();

@@ -1,15 +1,16 @@
 //! Holds a replica against the server's frames: rule 10 of the model, field by field.
 //!
-//! Every value must be the frame's at its `as_of`; and a complete snapshot must be what the client may see. What that is is
-//! found here by measuring every entity of the frame, without the grid and without the encoder. Knows both ends, and is therefore for
-//! tests and demonstrations: in production the two are not in one process.
+//! Every value must be the frame's at its `as_of`; and a complete snapshot must be what the client
+//! may see. What that is is found here by measuring every entity of the frame, without the grid and
+//! without the encoder. Knows both ends, and is therefore for tests and demonstrations: in
+//! production the two are not in one process.
 
 use std::sync::Arc;
 
 use super::frame::{Row, TickFrame};
 use super::held::{Entity, Snapshot};
 use super::schema::KindId;
-use super::view::ViewConfig;
+use super::view_config::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
 
@@ -116,7 +117,8 @@ pub enum Mismatch {
     },
 }
 
-/// Distances are computed in another way than the encoder does: within this share of the radius both may be right.
+/// Distances are computed in another way than the encoder does: within this share of the radius
+/// both may be right.
 const TOLERANCE: f64 = 1e-5;
 
 /// Holds one snapshot of a replica against the frames. `frames` finds the frame of a tick.

@@ -1,101 +1,35 @@
-//! One client as the server sees it: turns frames into parts that fit its datagrams, and acknowledgements into
-//! baselines.
+//! One client as the server sees it: turns frames into parts that fit its datagrams, and
+//! acknowledgements into baselines.
 //!
 //! Knows datagram numbers, room and budget. Has no idea of sessions, sockets or time.
 
 use std::sync::Arc;
 
 use super::MAX_AGE;
-use super::baselines::{Baselines, Part, View};
+use super::baselines::{Baselines, Part};
+use super::choose;
 use super::cohort::Encoded;
 use super::frame::TickFrame;
-use super::interest::{self, Radii};
+use super::interest;
 use super::part::{Header, Lists, all_slots};
 use super::plan::{Scratch, Sight, Waiting, What};
-use super::slots::SlotRange;
+use super::splits::{MAX_PARTS, Splits};
+use super::view_config::{ViewConfig, ViewStats};
 use crate::id::ClientSlot;
 use crate::time::Tick;
 
-/// Datagrams one snapshot may take. With a round trip of four snapshots all of them can be accounted for.
-pub const MAX_PARTS: usize = 16;
 /// A part is not begun in less room than this.
 const MIN_ROOM: usize = 24;
-/// Two parts become one when together they would fill less than this much of a datagram (of 8).
-const MERGE_BELOW: usize = 4;
-/// When a part overflows, its first piece keeps so much of the datagram (of 8): it shall not overflow again at once.
+/// When a part overflows, its first piece keeps so much of the datagram (of 8): it shall not
+/// overflow again at once.
 const SPLIT_AT: usize = 6;
-/// A client joins a cohort that is so many snapshots older than its own best rather than open a new one.
-const JOIN: u32 = 2;
-
-/// How far a client sees, and how much it may be told.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ViewConfig {
-    /// Entities at most this far from the viewpoint are seen. In the unit of positions.
-    pub inner_radius: f32,
-    /// Entities that are seen are seen until they are farther than this. At least the inner radius.
-    pub outer_radius: f32,
-    /// Bytes of all parts of one snapshot, before headers and sealing; at least 256 are always allowed. More than one datagram's
-    /// room means several datagrams, at most [`MAX_PARTS`].
-    pub bytes_per_snapshot: usize,
-}
-
-impl Default for ViewConfig {
-    /// Sees 64 far, loses sight at 72, one datagram.
-    fn default() -> Self {
-        Self {
-            inner_radius: 64.0,
-            outer_radius: 72.0,
-            bytes_per_snapshot: 1_100,
-        }
-    }
-}
-
-impl ViewConfig {
-    const MIN_BYTES: usize = 256;
-
-    fn radii(&self) -> Radii {
-        Radii {
-            inner: self.inner_radius,
-            outer: self.outer_radius.max(self.inner_radius),
-        }
-    }
-}
-
-/// What a client has been told so far, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ViewStats {
-    /// Parts written.
-    pub parts: u64,
-    /// Bytes of these.
-    pub bytes: u64,
-    /// Entities told with a delta.
-    pub changed: u64,
-    /// Entities told from nothing.
-    pub entered: u64,
-    /// Entities whose change did not fit.
-    pub deferred: u64,
-    /// Entities that could not enter yet.
-    pub withheld: u64,
-    /// Parts that built on no baseline.
-    pub without_baseline: u64,
-    /// Parts whose deltas no cohort could share.
-    pub alone: u64,
-}
-
-/// A range that has a part of its own.
-#[derive(Debug, Clone, Copy)]
-struct Split {
-    range: SlotRange,
-    /// Bytes of its last part.
-    bytes: u16,
-    /// Whether this snapshot has told it.
-    told: bool,
-}
-
+/// Room that is kept for entities to wait in.
+const FEW: usize = 16;
 /// One client as the server sees it.
 ///
-/// Once per snapshot tick: [`Self::begin`], then [`Self::write_part`] into one datagram after another until it
-/// returns 0. What the channel learns of these datagrams goes to [`Self::acked`] and [`Self::lost`].
+/// Once per snapshot tick: [`Self::begin`], then [`Self::write_part`] into one datagram after
+/// another until it returns 0. What the channel learns of these datagrams goes to [`Self::acked`]
+/// and [`Self::lost`].
 #[derive(Debug)]
 pub struct ClientView {
     client: ClientSlot,
@@ -106,10 +40,7 @@ pub struct ClientView {
     seen_at: Tick,
     /// What it lacked then, ascending.
     waiting: Vec<Waiting>,
-    /// The parts a snapshot is cut into, ascending; together all slots.
-    splits: Vec<Split>,
-    /// The first slot that did not get its turn in the snapshot before.
-    turn: u16,
+    splits: Splits,
     /// The snapshot being told, and the bytes it may still take.
     telling: Option<Arc<TickFrame>>,
     budget: usize,
@@ -130,8 +61,7 @@ impl ClientView {
             visible: Vec::new(),
             seen_at: Tick(0),
             waiting: Vec::new(),
-            splits: Vec::new(),
-            turn: 0,
+            splits: Splits::default(),
             telling: None,
             budget: 0,
             last_begun: None,
@@ -164,8 +94,8 @@ impl ClientView {
         self.stats
     }
 
-    /// Begins to tell a frame. A frame that is not newer than the one before is not told again. What was not yet told of
-    /// the one before is not told any more.
+    /// Begins to tell a frame. A frame that is not newer than the one before is not told again.
+    /// What was not yet told of the one before is not told any more.
     pub fn begin(&mut self, frame: &Arc<TickFrame>, scratch: &mut Scratch) {
         if self.last_begun.is_some_and(|last| last >= frame.tick()) {
             return;
@@ -173,7 +103,7 @@ impl ClientView {
         self.last_begun = Some(frame.tick());
         self.stop();
         self.telling = Some(Arc::clone(frame));
-        self.budget = self.config.bytes_per_snapshot.max(ViewConfig::MIN_BYTES);
+        self.budget = self.config.budget();
         self.baselines
             .expire(frame.tick().minus(MAX_AGE * frame.snapshot_every));
         let before = (&self.visible[..], self.seen_at);
@@ -190,12 +120,17 @@ impl ClientView {
         self.make_plan(frame, scratch);
         // Copied, not swapped: the scratch has grown with the client that sees most.
         self.waiting.clear();
+        if scratch.waiting.is_empty() {
+            // After joining there is seldom anything: the memory of that one burst goes back.
+            self.waiting.shrink_to(FEW);
+        }
         self.waiting.reserve_exact(scratch.waiting.len());
         self.waiting.extend_from_slice(&scratch.waiting);
     }
 
-    /// Writes the next part of the snapshot into the datagram of this number; numbers grow. Returns how many bytes it
-    /// took: 0 when everything is told that may be told this tick, or when `out` has no room for a part.
+    /// Writes the next part of the snapshot into the datagram of this number; numbers grow. Returns
+    /// how many bytes it took: 0 when everything is told that may be told this tick, or when `out`
+    /// has no room for a part.
     pub fn write_part(&mut self, number: u64, out: &mut [u8], scratch: &mut Scratch) -> usize {
         let Some(frame) = self.telling.take() else {
             return 0;
@@ -220,8 +155,7 @@ impl ClientView {
 
     /// The client has the datagram of this number.
     pub fn acked(&mut self, number: u64) {
-        let ranges = self.splits.iter().map(|split| split.range);
-        self.baselines.acked(number, ranges);
+        self.baselines.acked(number, self.splits.ranges());
     }
 
     /// The client does not have the datagram of this number.
@@ -243,74 +177,43 @@ impl ClientView {
             + self.baselines.memory()
             + self.visible.capacity() * size_of::<u16>()
             + self.waiting.capacity() * size_of::<Waiting>()
-            + self.splits.capacity() * size_of::<Split>()
+            + self.splits.memory()
     }
 
-    /// Ends the telling. Whoever did not get a turn is first next time.
+    /// Ends the telling.
     fn stop(&mut self) {
         self.telling = None;
-        self.turn = self.next_turn().map_or(0, |split| split.range.first);
-        self.splits.iter_mut().for_each(|split| split.told = false);
+        self.splits.end();
     }
 
-    /// The next range to tell: from `turn` upwards, then from the start.
-    fn next_turn(&self) -> Option<&Split> {
-        let mut open = self.splits.iter().filter(|split| !split.told);
-        let first = open.clone().next();
-        open.find(|split| split.range.last >= self.turn).or(first)
-    }
-
-    /// Makes two neighbouring ranges one when they would easily fit into one datagram.
+    /// Makes two neighbouring ranges one when the one would not have to go back to a much older
+    /// baseline.
     fn join_ranges(&mut self, frame: &TickFrame) {
-        if self.splits.is_empty() {
-            self.splits.push(Split {
-                range: all_slots(&frame.schema),
-                bytes: u16::MAX,
-                told: false,
-            });
-        }
-        let small = |pair: &[Split]| {
-            usize::from(pair[0].bytes) + usize::from(pair[1].bytes) <= self.room * MERGE_BELOW / 8
-        };
-        let best = |range| self.baselines.covering(range).next().map(|view| view.tick);
-        let joined = |pair: &[Split]| SlotRange {
-            first: pair[0].range.first,
-            last: pair[1].range.last,
-        };
-        // The one range must not have to go back to a much older baseline than the two.
-        let fresh = |pair: &[Split]| {
-            let older = best(pair[0].range).min(best(pair[1].range));
-            older.is_none_or(|older| {
-                let slack = JOIN * frame.snapshot_every;
-                best(joined(pair)).is_some_and(|tick| tick.plus(slack) >= older)
-            })
-        };
-        let index = self
-            .splits
-            .windows(2)
-            .position(|pair| small(pair) && fresh(pair));
-        if let Some(index) = index {
-            let second = self.splits.remove(index + 1);
-            if let Some(first) = self.splits.get_mut(index) {
-                first.range.last = second.range.last;
-                first.bytes = first.bytes.saturating_add(second.bytes);
-            }
-        }
+        self.splits.open(all_slots(&frame.schema));
+        let baselines = &self.baselines;
+        let best = |range| baselines.covering(range).next().map(|view| view.tick);
+        let slack = choose::JOIN * frame.snapshot_every;
+        self.splits.join(self.room, |pair, union| {
+            let older = best(pair[0]).min(best(pair[1]));
+            older.is_none_or(|older| best(union).is_some_and(|tick| tick.plus(slack) >= older))
+        });
     }
 
     /// Plans whatever of the snapshot is not told yet.
     fn make_plan(&mut self, frame: &TickFrame, scratch: &mut Scratch) {
         scratch.clear();
-        for split in self.splits.iter().filter(|split| !split.told) {
-            let (base, cell) = self.choose_baseline(frame, split.range);
+        for range in self.splits.untold() {
+            let (base, cell) = choose::baseline(&self.baselines, frame, range);
             let sight = Sight {
                 frame,
                 base,
+                base_columns: base.and_then(|base| frame.columns_at(base.tick)),
+                baselines: &self.baselines,
                 cohort: cohort(frame, base.map(|base| base.tick), cell),
                 visible: &self.visible,
                 waiting: &self.waiting,
             };
-            scratch.plan_range(split.range, cell, &sight);
+            scratch.plan_range(range, cell, &sight);
         }
         scratch.select(frame, self.client, self.config.radii().outer, self.budget);
         scratch.plans += 1;
@@ -318,34 +221,7 @@ impl ClientView {
         scratch.owner = Some((self.client, frame.tick(), self.plan));
     }
 
-    /// The baseline of a range and its cohort cell: rule 11 of the model.
-    fn choose_baseline(
-        &self,
-        frame: &TickFrame,
-        range: SlotRange,
-    ) -> (Option<&View>, Option<usize>) {
-        let usable = |view: &&View| {
-            frame.age_of(view.tick).is_some() && frame.columns_at(view.tick).is_some()
-        };
-        let views = || self.baselines.covering(range).filter(usable);
-        let Some(best) = views().next() else {
-            return (None, None);
-        };
-        let in_use = |tick: Tick| frame.cohorts.baselines().any(|baseline| baseline == tick);
-        let near = |view: &&View| view.tick.plus(JOIN * frame.snapshot_every) >= best.tick;
-        let joined = views().take_while(near).find(|view| in_use(view.tick));
-        if let Some(view) = joined {
-            return (Some(view), frame.cohorts.claim(view.tick));
-        }
-        if let Some(cell) = frame.cohorts.claim(best.tick) {
-            return (Some(best), Some(cell));
-        }
-        match views().find(|view| in_use(view.tick)) {
-            Some(view) => (Some(view), frame.cohorts.claim(view.tick)),
-            None => (Some(best), None),
-        }
-    }
-
+    /// Writes the part whose turn it is; 0 when there is none or no room for it.
     fn write_next(
         &mut self,
         frame: &TickFrame,
@@ -355,13 +231,13 @@ impl ClientView {
     ) -> usize {
         let room = out.len().min(self.budget);
         self.room = out.len();
-        let range = self.next_turn().map(|split| split.range);
-        let index = range.and_then(|range| {
+        let planned = |range| {
             scratch
                 .ranges
                 .iter()
                 .position(|planned| planned.range == range)
-        });
+        };
+        let index = self.splits.next_turn().and_then(planned);
         let (Some(index), false, false) = (index, room < MIN_ROOM, self.baselines.is_full()) else {
             return 0;
         };
@@ -421,34 +297,21 @@ impl ClientView {
         let Some(cut) = scratch.cut(planned, bits) else {
             return false;
         };
-        let Some(place) = self
-            .splits
-            .iter()
-            .position(|split| split.range == planned.range)
-        else {
+        let Some([low, high]) = self.splits.cut(planned.range, cut) else {
             return false;
         };
         let base = planned.base.and_then(|tick| self.baselines.view(tick));
         let slots = base.map_or(&[][..], |base| &base.slots[..]);
         let items = &scratch.items[planned.items.clone()];
         let (mut first, mut second) = (planned.clone(), planned.clone());
-        first.range.last = cut - 1;
-        second.range.first = cut;
+        first.range = low;
+        second.range = high;
         first.held = first.range.within(slots, |slot| *slot);
         second.held = second.range.within(slots, |slot| *slot);
         let middle = planned.items.start + items.partition_point(|item| item.slot < cut);
         first.items.end = middle;
         second.items.start = middle;
 
-        let split = self.splits[place];
-        self.splits[place].range = first.range;
-        self.splits.insert(
-            place + 1,
-            Split {
-                range: second.range,
-                ..split
-            },
-        );
         scratch.ranges[index] = first;
         scratch.ranges.insert(index + 1, second);
         true
@@ -507,15 +370,7 @@ impl ClientView {
         self.stats.alone += u64::from(planned.base.is_some() && planned.cell.is_none());
 
         self.budget -= bytes.min(self.budget);
-        if let Some(split) = self
-            .splits
-            .iter_mut()
-            .find(|split| split.range == planned.range)
-        {
-            split.told = true;
-            split.bytes = bytes.min(usize::from(u16::MAX)) as u16;
-        }
-        scratch.ranges[index].told = true;
+        self.splits.told(planned.range, bytes);
     }
 }
 

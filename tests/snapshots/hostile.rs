@@ -1,0 +1,112 @@
+//! Bytes that nobody honest sent: refused by name, bounded, and healed from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tickwire::proto::snapshot::Replica;
+use tickwire::time::Tick;
+
+use crate::bits;
+use crate::sim::{CLEAR, Sim, seeds, view};
+use crate::world::EVERY;
+
+#[test]
+fn hostile_bytes_are_refused_and_the_replica_heals() {
+    for seed in seeds(4) {
+        let mut sim = Sim::new(seed, 80, 1, view(300.0, 1_100), CLEAR);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut refused = BTreeMap::<&str, u32>::new();
+        for _ in 0..60 {
+            sim.step();
+            let client = &mut sim.clients[0];
+            let real: Vec<_> = client.down.iter().map(|(.., part)| part.clone()).collect();
+            for _ in 0..40 {
+                let part = forge(&mut rng, &real);
+                if let Err(rejection) = client.replica.receive(&part) {
+                    *refused.entry(rejection.name()).or_default() += 1;
+                }
+            }
+            assert!(client.replica.snapshots().count() <= 64);
+            assert!(
+                client.replica.memory() < 2 << 20,
+                "{} bytes",
+                client.replica.memory()
+            );
+            // From here on nothing it holds can be compared: it believed a forger.
+            client.down.clear();
+        }
+        println!("refused {refused:?}");
+        assert!(refused.len() >= 8, "{refused:?}");
+        // The client asks to start over, and the forger is gone. What is on the way from before is
+        // void.
+        let client = &mut sim.clients[0];
+        client.view.reset();
+        client.replica = Replica::new(Arc::clone(&sim.schema), EVERY);
+        client.up.clear();
+        sim.heals(view(300.0, 4_000));
+    }
+}
+
+/// A forged snapshot far in the future makes every true part unknown; the resync it asks for brings
+/// it back.
+#[test]
+fn a_replica_that_was_sent_far_away_comes_back_by_itself() {
+    let mut sim = Sim::new(9, 80, 1, view(300.0, 1_100), CLEAR);
+    sim.run(20);
+    // Tick 0x7000_0001 without a baseline (five zero bits between the halves of the tick), all
+    // slots, not done, and four times nothing (100).
+    let forged = bits("1000000000000000 00000 0000000000001110 1 0 100 100 100 100");
+    let applied = sim.clients[0]
+        .replica
+        .receive(&forged)
+        .expect("it is well made");
+    assert_eq!(applied.tick, Tick(0x7000_0001));
+    for _ in 0..60 {
+        // Everything held is from a liar until the resync: it is not compared.
+        let frame = sim.publish();
+        let beat = sim.beat;
+        sim.send(0, &frame);
+        let client = &mut sim.clients[0];
+        while let Some(next) = client
+            .down
+            .iter()
+            .position(|(arrival, ..)| *arrival <= beat)
+        {
+            let (_, number, part) = client.down.swap_remove(next);
+            let _ = client.replica.receive(&part);
+            client.view.acked(number);
+        }
+        if client.replica.needs_resync() {
+            client.view.reset();
+        }
+    }
+    sim.heals(view(300.0, 4_000));
+}
+
+/// Random bytes, or a real part with something changed.
+fn forge(rng: &mut ChaCha8Rng, real: &[Vec<u8>]) -> Vec<u8> {
+    if real.is_empty() || rng.random_bool(0.2) {
+        let len = rng.random_range(0..1_200);
+        return (0..len).map(|_| rng.random()).collect();
+    }
+    let mut part = real[rng.random_range(0..real.len())].clone();
+    for _ in 0..rng.random_range(1..6) {
+        match rng.random_range(0..5) {
+            0 => part.truncate(rng.random_range(0..=part.len())),
+            1 => part.push(rng.random()),
+            _ if part.is_empty() => part.push(0),
+            // The head decides most: it is hit as often as all the rest.
+            2 => {
+                let at = rng.random_range(0..part.len().min(8));
+                part[at] ^= 1 << rng.random_range(0..8);
+            }
+            _ => {
+                let at = rng.random_range(0..part.len());
+                part[at] ^= 1 << rng.random_range(0..8);
+            }
+        }
+    }
+    part
+}

@@ -1,0 +1,354 @@
+//! A server, several clients, and a link per client with weather: time is the number of the
+//! snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tickwire::id::{ClientSlot, EntityId};
+use tickwire::proto::snapshot::verify::{Checked, Mismatch, check_replica};
+use tickwire::proto::snapshot::{
+    ClientView, FrameConfig, FrameHistory, KindId, MAX_AGE, Rejection, Replica, Schema, Scratch,
+    Snapshot, TickFrame, ViewConfig, Viewpoint,
+};
+use tickwire::time::Tick;
+
+use crate::world::{AREA, EVERY, Plain, World, schema};
+
+/// What a link does to what is sent over it, in both directions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weather {
+    pub(crate) loss: f64,
+    pub(crate) double: f64,
+    /// In snapshots.
+    pub(crate) delay: (u32, u32),
+}
+
+pub(crate) const CLEAR: Weather = Weather {
+    loss: 0.0,
+    double: 0.0,
+    delay: (3, 3),
+};
+
+/// One client: its view at the server, its replica, and what is on its way between the two.
+pub(crate) struct Client {
+    pub(crate) slot: ClientSlot,
+    pub(crate) view: ClientView,
+    pub(crate) replica: Replica,
+    pub(crate) number: u64,
+    /// By arrival (in snapshots): number and bytes.
+    pub(crate) down: Vec<(u32, u64, Vec<u8>)>,
+    pub(crate) up: Vec<(u32, u64)>,
+    pub(crate) received: Vec<u64>,
+    pub(crate) center: [f32; 3],
+    pub(crate) always: Option<EntityId>,
+    /// Until when nothing comes through downwards, upwards.
+    pub(crate) silent: (u32, u32),
+    pub(crate) complete: u32,
+    pub(crate) rejected: BTreeMap<&'static str, u32>,
+}
+
+/// A server with a world and its clients.
+pub(crate) struct Sim {
+    pub(crate) world: World,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) history: FrameHistory,
+    pub(crate) frames: BTreeMap<Tick, Arc<TickFrame>>,
+    pub(crate) plain: Plain,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) scratch: Scratch,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) weather: Weather,
+    pub(crate) room: (usize, usize),
+    /// Keep the frames, for `verify`; otherwise their memory goes in a circle.
+    pub(crate) keep: bool,
+    pub(crate) beat: u32,
+    pub(crate) checked: Checked,
+    pub(crate) parts: u64,
+    pub(crate) multi: u64,
+}
+
+impl Sim {
+    pub(crate) fn new(
+        seed: u64,
+        entities: usize,
+        clients: u32,
+        config: ViewConfig,
+        weather: Weather,
+    ) -> Self {
+        println!("seed {seed}: {entities} entities, {clients} clients, {config:?}, {weather:?}");
+        let slots = entities + entities / 4 + 1;
+        let schema = schema(slots as u32);
+        let frame_config = FrameConfig {
+            snapshot_every: EVERY,
+            cell_size: 20.0,
+        };
+        let client = |index| {
+            let slot = ClientSlot {
+                index,
+                generation: index,
+            };
+            Client {
+                slot,
+                view: ClientView::new(slot, config),
+                replica: Replica::new(Arc::clone(&schema), EVERY),
+                number: 0,
+                down: Vec::new(),
+                up: Vec::new(),
+                received: Vec::new(),
+                center: [0.0; 3],
+                always: None,
+                silent: (0, 0),
+                complete: 0,
+                rejected: BTreeMap::new(),
+            }
+        };
+        Self {
+            world: World::new(seed, slots, entities),
+            history: FrameHistory::new(Arc::clone(&schema), frame_config).expect("a valid config"),
+            frames: BTreeMap::new(),
+            plain: Plain::new(),
+            clients: (0..clients).map(client).collect(),
+            scratch: Scratch::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed ^ 0xFACE),
+            weather,
+            room: (1_100, 1_100),
+            keep: true,
+            beat: 0,
+            checked: Checked::default(),
+            parts: 0,
+            multi: 0,
+            schema,
+        }
+    }
+
+    pub(crate) fn publish(&mut self) -> Arc<TickFrame> {
+        self.beat += 1;
+        let tick = Tick(self.beat * EVERY);
+        self.world.step();
+        let mut builder = self.history.begin(tick).expect("ticks ascend");
+        for (slot, thing) in self.world.things.iter().enumerate() {
+            if let Some(thing) = thing {
+                let id = EntityId {
+                    slot: slot as u16,
+                    generation: thing.generation,
+                };
+                let kind = KindId(thing.kind);
+                builder
+                    .put(id, kind, thing.position, &thing.values)
+                    .expect("a valid row");
+            }
+        }
+        for client in &mut self.clients {
+            for axis in &mut client.center {
+                *axis = (*axis + self.rng.random_range(-2.0..2.0_f32)).clamp(-AREA, AREA);
+            }
+            if self.rng.random_bool(0.02) {
+                client.center = [self.rng.random_range(-AREA..AREA); 3];
+            }
+            if self.rng.random_bool(0.05) {
+                let slot = self.rng.random_range(0..self.world.things.len());
+                client.always = self.world.id(slot);
+            }
+            let viewpoint = Viewpoint {
+                center: client.center,
+                always: client.always,
+            };
+            builder.view(client.slot, viewpoint);
+        }
+        let frame = self.history.publish(builder);
+        if self.keep {
+            self.frames.insert(tick, Arc::clone(&frame));
+        }
+        self.plain.insert(tick, self.world.plain());
+        frame
+    }
+
+    /// One snapshot: everything that arrives, then everything that is sent.
+    pub(crate) fn step(&mut self) {
+        let frame = self.publish();
+        for index in 0..self.clients.len() {
+            self.arrivals(index);
+            self.send(index, &frame);
+        }
+    }
+
+    pub(crate) fn send(&mut self, index: usize, frame: &Arc<TickFrame>) {
+        let client = &mut self.clients[index];
+        client.view.begin(frame, &mut self.scratch);
+        let mut out = [0; 1_200];
+        let mut parts = 0;
+        loop {
+            let room = self.rng.random_range(self.room.0..=self.room.1);
+            client.number += self.rng.random_range(1..3_u64);
+            let number = client.number;
+            let len = client
+                .view
+                .write_part(number, &mut out[..room], &mut self.scratch);
+            if len == 0 {
+                break;
+            }
+            assert!(len <= room);
+            parts += 1;
+            for _ in 0..copies(&mut self.rng, &self.weather, client.silent.0 > self.beat) {
+                let delay = self
+                    .rng
+                    .random_range(self.weather.delay.0..=self.weather.delay.1);
+                client
+                    .down
+                    .push((self.beat + delay, number, out[..len].to_vec()));
+            }
+        }
+        self.parts += parts;
+        self.multi += u64::from(parts > 1);
+    }
+
+    pub(crate) fn arrivals(&mut self, index: usize) {
+        let beat = self.beat;
+        loop {
+            let client = &mut self.clients[index];
+            let due = |arrival: &u32| *arrival <= beat;
+            let Some(next) = client.down.iter().position(|(arrival, ..)| due(arrival)) else {
+                break;
+            };
+            let (_, number, part) = client.down.swap_remove(next);
+            let result = client.replica.receive(&part);
+            // The channel acknowledges every datagram once, whatever the replica says to its
+            // content.
+            if !client.received.contains(&number) {
+                client.received.push(number);
+                for _ in 0..copies(&mut self.rng, &self.weather, client.silent.1 > beat) {
+                    let delay = self
+                        .rng
+                        .random_range(self.weather.delay.0..=self.weather.delay.1);
+                    client.up.push((beat + delay / 2, number));
+                }
+            }
+            match result {
+                Ok(applied) => {
+                    client.complete += u32::from(applied.complete);
+                    let snapshot = client.replica.snapshot(applied.tick).expect("just applied");
+                    assert_eq!(snapshot.is_complete(), applied.complete);
+                    let checked = self.check(index).unwrap_or_else(|mismatch| {
+                        panic!("beat {beat}, client {index}: {mismatch}");
+                    });
+                    self.checked.entities += checked.entities;
+                    self.checked.stale += checked.stale;
+                }
+                Err(rejection) => {
+                    *client.rejected.entry(rejection.name()).or_default() += 1;
+                }
+            }
+        }
+        let client = &mut self.clients[index];
+        while let Some(next) = client.up.iter().position(|(arrival, _)| *arrival <= beat) {
+            let (_, number) = client.up.swap_remove(next);
+            client.view.acked(number);
+        }
+        if self.rng.random_bool(self.weather.loss) {
+            // The channel gives up on something; perhaps too early.
+            client
+                .view
+                .lost(client.number.saturating_sub(self.rng.random_range(0..20)));
+        }
+    }
+
+    /// Holds the newest snapshot of a client against the plain copy and, if there are frames,
+    /// against these.
+    pub(crate) fn check(&self, index: usize) -> Result<Checked, Mismatch> {
+        let client = &self.clients[index];
+        let mut checked = Checked::default();
+        for snapshot in client.replica.snapshots().rev().take(3) {
+            for entity in snapshot.entities() {
+                let truth = &self.plain[&entity.as_of][usize::from(entity.id.slot)];
+                let held = Some((entity.id.generation, entity.kind.0, entity.values.to_vec()));
+                assert_eq!(&held, truth, "tick {}: {}", snapshot.tick(), entity.id);
+            }
+            if self.keep {
+                let frames = |tick| self.frames.get(&tick).cloned();
+                let found = check_replica(snapshot, frames, client.slot, client.view.config())?;
+                checked.entities += found.entities;
+                checked.stale += found.stale;
+            }
+        }
+        Ok(checked)
+    }
+
+    pub(crate) fn run(&mut self, beats: u32) {
+        for _ in 0..beats {
+            self.step();
+        }
+    }
+
+    /// The weather clears, and then every client's newest snapshot is soon complete and stays so.
+    pub(crate) fn heals(&mut self, config: ViewConfig) {
+        self.weather = CLEAR;
+        self.room = (1_100, 1_100);
+        for client in &mut self.clients {
+            client.silent = (0, 0);
+            client.view.configure(config);
+        }
+        self.run(3 * MAX_AGE);
+        for client in &mut self.clients {
+            client.complete = 0;
+        }
+        self.run(10);
+        for (index, client) in self.clients.iter().enumerate() {
+            assert!(
+                client.complete >= 9,
+                "client {index}: {} of 10 complete",
+                client.complete
+            );
+            assert!(client.replica.newest().is_some_and(Snapshot::is_complete));
+            assert!(!client.replica.needs_resync());
+        }
+    }
+
+    pub(crate) fn only_rejected(&self, allowed: &[Rejection]) {
+        for client in &self.clients {
+            for name in client.rejected.keys() {
+                assert!(
+                    allowed.iter().any(|allowed| allowed.name() == *name),
+                    "{:?}",
+                    client.rejected
+                );
+            }
+        }
+    }
+}
+
+pub(crate) fn copies(rng: &mut ChaCha8Rng, weather: &Weather, silent: bool) -> u32 {
+    if silent || rng.random_bool(weather.loss) {
+        0
+    } else {
+        1 + u32::from(rng.random_bool(weather.double))
+    }
+}
+
+pub(crate) fn seeds(count: u64) -> Vec<u64> {
+    match std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
+        Some(seed) => vec![seed],
+        None => (1..=count).collect(),
+    }
+}
+
+pub(crate) fn view(radius: f32, bytes: usize) -> ViewConfig {
+    ViewConfig {
+        inner_radius: radius,
+        outer_radius: radius * 1.15,
+        bytes_per_snapshot: bytes,
+    }
+}
+
+pub(crate) const STORM: Weather = Weather {
+    loss: 0.2,
+    double: 0.1,
+    delay: (1, 9),
+};
+
+/// What doubles and stragglers are refused with; nothing else may be refused when nobody forges.
+pub(crate) const LATE: [Rejection; 2] = [Rejection::Duplicate, Rejection::TooOld];
