@@ -72,6 +72,10 @@ macro_rules! named {
 pub(crate) use named;
 
 #[cfg(test)]
+#[expect(
+    unreachable_pub,
+    reason = "the macro declares public types, and a test module is private"
+)]
 mod tests {
     named! {
         /// Two fruits.

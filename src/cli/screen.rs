@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use crate::game::arena::Walls;
 use crate::game::arena::map::{self, Canvas};
 use crate::game::arena::things_of;
-use crate::game::arena::Walls;
 use crate::proto::snapshot::TickFrame;
 use crate::server::metrics::ServerStats;
 use crate::tools::bots::Live;
@@ -152,10 +152,10 @@ mod tests {
 
     #[test]
     fn bytes_are_per_client_and_second() {
-        let live = |bytes| Live {
-            in_game: 4,
-            bytes,
-            ..Live::default()
+        let live = |bytes| {
+            let mut live = Live::default();
+            (live.in_game, live.bytes) = (4, bytes);
+            live
         };
         let (now, before) = (live((3_000, 50_000)), live((1_000, 10_000)));
         let figures = Figures::new(4, now, &ServerStats::default(), &before, 2.0);

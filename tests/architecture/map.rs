@@ -62,7 +62,7 @@ pub(crate) const HOMES: &[Home] = &[
     //   package               at home in
     home("anyhow",             "cli/ main.rs"),
     home("bincode",            "proto/channel/message.rs"),
-    home("chacha20poly1305",   "proto/netcode/"),
+    home("chacha20",           "proto/netcode/"),
     home("clap",               "cli/ main.rs"),
     home("dashmap",            "server/directory.rs server/directory/"),
     home("governor",           "server/admission.rs server/admission/"),

@@ -330,7 +330,7 @@ impl Kit {
         let due = TickRate::HZ_60.ticks_in(self.now.since(Timestamp::ZERO));
         while self.tick.0 < due {
             self.tick = self.tick.next();
-            if self.tick.0 % 2 == 0 {
+            if self.tick.0.is_multiple_of(2) {
                 self.publish();
             }
         }

@@ -233,7 +233,7 @@ impl Player {
             slot,
             client,
             link: Link::new(Arc::clone(&config.link)),
-            view: ClientView::new(slot, config.view.clone()),
+            view: ClientView::new(slot, config.view),
             is_due: false,
             has_messages: false,
             frame_is_due: false,

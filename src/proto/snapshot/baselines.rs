@@ -235,7 +235,7 @@ impl Baselines {
         match self.views.binary_search_by_key(&tick, |view| view.tick) {
             Ok(index) => self.views.remove(index),
             Err(_) => {
-                let mut view = self.spare.take().unwrap_or_default();
+                let mut view = self.spare.pop().unwrap_or_default();
                 view.clear();
                 view.tick = tick;
                 view
@@ -281,7 +281,7 @@ impl Baselines {
         });
         self.records.capacity() * size_of::<Record>()
             + self.ids.capacity() * size_of::<u16>()
-            + self.views.capacity() * size_of::<View>()
+            + (self.views.capacity() + self.spare.capacity()) * size_of::<View>()
             + views.sum::<usize>()
     }
 }

@@ -6,10 +6,10 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::game::arena::angle::TURN;
 use crate::game::arena::ArenaInput;
-use crate::game::arena::rules::{METRE, Weapon};
 use crate::game::arena::PickupKind;
+use crate::game::arena::angle::TURN;
+use crate::game::arena::rules::{METRE, Weapon};
 use crate::game::arena::{PlayerView, Thing};
 use crate::id::EntityId;
 
