@@ -18,6 +18,8 @@ pub(super) const RECORDS: usize = 64;
 /// to two snapshots older than its own best.
 const FRESHEST: usize = 3;
 
+/// Room for lists that is not worth giving back.
+const FEW: usize = 128;
 /// As many emptied views as a lost acknowledgement frees at once.
 const SPARE: usize = 2;
 
@@ -203,6 +205,10 @@ impl Baselines {
             .position(|record| record.part.tick < oldest)
         {
             self.remove(index);
+        }
+        // Joining fills the lists for a second; after that they are nearly empty.
+        if self.ids.len() * 8 + FEW < self.ids.capacity() {
+            self.ids.shrink_to(self.ids.len() * 2 + FEW / 2);
         }
         while self.views.first().is_some_and(|view| view.tick < oldest) {
             let view = self.views.remove(0);
