@@ -9,6 +9,7 @@
 //! ```
 
 mod player;
+mod says;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -25,7 +26,8 @@ use crate::proto::netcode::{self, End, NetcodeServer, Received, Registry, Sessio
 use crate::proto::snapshot::{Schema, Scratch, TickFrame, ViewConfig, ViewStats};
 use crate::proto::stats::{EndpointStats, Rejection, SessionRejection};
 use crate::time::{TickRate, Timestamp, UnixTime};
-use player::{Cause, Context, News, Next, Player};
+use player::{Cause, Context, Next, Player};
+use says::News;
 
 /// How a server endpoint behaves.
 #[derive(Debug, Clone)]

@@ -71,6 +71,8 @@ pub(crate) struct Kit {
     pub(crate) now: Timestamp,
     pub(crate) server: ServerEndpoint,
     pub(crate) server_events: Vec<ServerEvent>,
+    /// A world that stands still publishes nothing.
+    pub(crate) is_paused: bool,
     setup: Setup,
     schema: Arc<Schema>,
     key: Key,
@@ -143,6 +145,7 @@ impl Kit {
             now: Timestamp::ZERO,
             server,
             server_events: Vec::new(),
+            is_paused: false,
             setup,
             history: FrameHistory::new(Arc::clone(&schema), frames).expect("good limits"),
             schema,
@@ -330,7 +333,7 @@ impl Kit {
         let due = TickRate::HZ_60.ticks_in(self.now.since(Timestamp::ZERO));
         while self.tick.0 < due {
             self.tick = self.tick.next();
-            if self.tick.0.is_multiple_of(2) {
+            if self.tick.0.is_multiple_of(2) && !self.is_paused {
                 self.publish();
             }
         }

@@ -264,6 +264,28 @@ fn a_client_that_acknowledges_nothing_is_dropped_by_name() {
     ));
 }
 
+/// A server whose world stood still for ten seconds used to drop everybody: nothing was sent to them, so
+/// nothing was acknowledged, and that was taken for deafness.
+#[test]
+fn a_world_that_stands_still_loses_nobody() {
+    let mut kit = Kit::new(Setup::default());
+    let ada = kit.join(1);
+    kit.run(Duration::from_millis(500));
+    kit.is_paused = true;
+    kit.run(Duration::from_secs(30));
+    assert_eq!(kit.reason(ada), None);
+    let slot = kit.slot_of(1);
+    kit.server
+        .send(slot, ChannelId(0), b"still there?")
+        .expect("there is room");
+    kit.run(Duration::from_millis(500));
+    assert!(
+        kit.events(ada)
+            .iter()
+            .any(|event| matches!(event, ClientEvent::Message { .. }))
+    );
+}
+
 #[test]
 fn a_client_with_another_idea_of_the_world_is_refused_by_name() {
     let mut kit = Kit::new(Setup::default());

@@ -1,6 +1,7 @@
-//! One client as the server endpoint knows it: greeted or not, its link, its view, its farewell.
+//! One client as the server endpoint knows it: its link, its view, and where the conversation stands.
 //!
-//! Reads and writes the blocks of this client's payloads. Knows no other client and has no keys.
+//! Reads this client's payloads and fills those for it; what is said about the session itself is in
+//! [`says`](super::says). Knows no other client and has no keys.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,18 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerEndpointConfig;
+use super::says::{News, Says};
 use crate::id::{ClientId, ClientSlot, UserData};
 use crate::proto::channel::{DatagramNumber, Delivered, Link};
 use crate::proto::control::{self, Block, Hello};
-use crate::proto::event::{DisconnectReason, ServerEvent, Warning, Welcome};
+use crate::proto::event::{DisconnectReason, ServerEvent, Warning};
 use crate::proto::input::{HeardInputs, read_inputs};
-use crate::proto::snapshot::{ClientView, Scratch, TickFrame};
+use crate::proto::snapshot::{ClientView, Scratch};
 use crate::proto::stats::{Rejection, SessionRejection};
 use crate::proto::wire::{ByteReader, ByteWriter};
 use crate::time::{Tick, TickRate, Timestamp};
-
-/// How often a farewell or a warning is repeated: at 20% loss one in three thousand gets none of five.
-const REPEATS: u8 = 5;
 
 /// How many datagrams without a part of a snapshot one turn has at most. What is left waits for the
 /// next turn: a large queue of messages must not delay everybody else's snapshot.
@@ -27,9 +26,6 @@ const MAX_MESSAGE_DATAGRAMS: u8 = 4;
 
 /// Room that messages get beside a snapshot, of the 1200 bytes: half, so that neither starves.
 const MESSAGES_BESIDE_SNAPSHOT: usize = 600;
-
-/// A margin is told to the client every so many snapshots.
-const MARGIN_EVERY: u8 = 8;
 
 /// After this long without a frame, messages and acknowledgements travel without one.
 const WITHOUT_FRAMES: Duration = Duration::from_millis(60);
@@ -80,115 +76,6 @@ pub(super) enum Next {
     Gone,
 }
 
-/// What a payload may speak of.
-pub(super) struct News<'f> {
-    pub(super) now: Timestamp,
-    pub(super) hello: Hello,
-    pub(super) tick_rate: TickRate,
-    pub(super) snapshot_every: u16,
-    pub(super) frame: Option<&'f Arc<TickFrame>>,
-}
-
-/// What is to be said to this client about its session.
-#[derive(Debug)]
-struct Says {
-    slot: ClientSlot,
-    /// Whether its hello was answered with a place in the game.
-    is_greeted: bool,
-    /// The first datagram that carried the welcome; each later one does, until one is acknowledged.
-    welcome: Option<DatagramNumber>,
-    is_welcomed: bool,
-    margin: Option<i64>,
-    until_margin: u8,
-    warning: Option<Repeated<(Warning, u32)>>,
-    farewell: Option<Farewell>,
-}
-
-impl Says {
-    const fn nothing(slot: ClientSlot) -> Self {
-        Self {
-            slot,
-            is_greeted: false,
-            welcome: None,
-            is_welcomed: false,
-            margin: None,
-            until_margin: 0,
-            warning: None,
-            farewell: None,
-        }
-    }
-
-    /// Writes one of the repetitions of the farewell, after which nothing follows; `false` when there is none.
-    fn write_farewell(&mut self, writer: &mut ByteWriter<'_>) -> bool {
-        let Some(farewell) = &mut self.farewell else {
-            return false;
-        };
-        farewell.left = farewell.left.saturating_sub(1);
-        let _ = Block::Goodbye {
-            reason: farewell.reason,
-            text: &farewell.text,
-        }
-        .write(writer);
-        true
-    }
-
-    /// Writes what is due into a datagram's body.
-    fn write(&mut self, number: DatagramNumber, news: &News<'_>, writer: &mut ByteWriter<'_>) {
-        if self.is_greeted && !self.is_welcomed {
-            self.write_welcome(number, news, writer);
-        }
-        if let Some(repeated) = &mut self.warning {
-            let (warning, grace_ms) = repeated.what;
-            let _ = Block::Warning { warning, grace_ms }.write(writer);
-            repeated.left = repeated.left.saturating_sub(1);
-            self.warning.take_if(|repeated| repeated.left == 0);
-        }
-        self.until_margin = self.until_margin.saturating_sub(1);
-        if self.until_margin == 0
-            && let Some(micros) = self.margin.take()
-        {
-            let _ = Block::Margin { micros }.write(writer);
-            self.until_margin = MARGIN_EVERY;
-        }
-    }
-
-    fn write_welcome(
-        &mut self,
-        number: DatagramNumber,
-        news: &News<'_>,
-        writer: &mut ByteWriter<'_>,
-    ) {
-        let welcome = Welcome {
-            slot: self.slot,
-            tick_rate: news.tick_rate,
-            snapshot_every: news.snapshot_every,
-            tick: news.frame.map_or(Tick(0), |frame| frame.tick()),
-        };
-        if (Block::Welcome {
-            hello: news.hello,
-            welcome,
-        })
-        .write(writer)
-        .is_some()
-        {
-            self.welcome.get_or_insert(number);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Farewell {
-    reason: DisconnectReason,
-    text: Box<str>,
-    left: u8,
-}
-
-#[derive(Debug)]
-struct Repeated<T> {
-    what: T,
-    left: u8,
-}
-
 /// One client.
 pub(super) struct Player {
     pub(super) slot: ClientSlot,
@@ -204,7 +91,8 @@ pub(super) struct Player {
     user_data: Option<UserData>,
     address: SocketAddr,
     since: Timestamp,
-    heard_ack: Timestamp,
+    /// Since when something is unacknowledged and nothing was acknowledged.
+    unheard_since: Option<Timestamp>,
     sent_at: Timestamp,
     heard_inputs: HeardInputs,
     says: Says,
@@ -240,7 +128,7 @@ impl Player {
             user_data: Some(user_data),
             address,
             since: now,
-            heard_ack: now,
+            unheard_since: None,
             sent_at: now,
             heard_inputs: HeardInputs::default(),
             says: Says::nothing(slot),
@@ -250,7 +138,7 @@ impl Player {
 
     /// Whether the application knows this client and has not been told that it is gone.
     pub(super) const fn is_known(&self) -> bool {
-        self.says.is_greeted && self.says.farewell.is_none()
+        self.says.is_greeted && !self.says.is_leaving()
     }
 
     /// Takes in one payload; events go to the application in order.
@@ -261,7 +149,7 @@ impl Player {
         events: &mut VecDeque<ServerEvent>,
     ) -> Heard {
         let mut heard = Heard::default();
-        if self.says.farewell.is_some() {
+        if self.says.is_leaving() {
             return heard;
         }
         let body = match self.link.receive(context.now, payload) {
@@ -271,7 +159,7 @@ impl Player {
                 return heard;
             }
         };
-        self.hear_deliveries(context.now);
+        self.hear_deliveries();
         let mut reader = ByteReader::new(body);
         while !reader.is_empty() && heard.verdict.is_none() {
             if let Err(rejection) = self.receive_block(context, &mut reader, events, &mut heard) {
@@ -319,7 +207,6 @@ impl Player {
             return Some(Cause::Ours(DisconnectReason::ServerShutdown));
         }
         self.says.is_greeted = true;
-        self.heard_ack = context.now;
         events.push_back(ServerEvent::Connected {
             slot: self.slot,
             client: self.client,
@@ -351,12 +238,12 @@ impl Player {
         }
     }
 
-    fn hear_deliveries(&mut self, now: Timestamp) {
+    fn hear_deliveries(&mut self) {
         while let Some(delivered) = self.link.poll_delivery() {
             match delivered {
                 Delivered::Acked(number) => {
-                    self.heard_ack = now;
-                    self.says.is_welcomed |= self.says.welcome.is_some_and(|first| number >= first);
+                    self.unheard_since = None;
+                    self.says.heard(number);
                     self.view.acked(number.0);
                 }
                 Delivered::Lost(number) => self.view.lost(number.0),
@@ -372,23 +259,12 @@ impl Player {
     }
 
     pub(super) fn warn(&mut self, warning: Warning, grace_ms: u32) {
-        self.says.warning = Some(Repeated {
-            what: (warning, grace_ms),
-            left: REPEATS,
-        });
+        self.says.warn(warning, grace_ms);
     }
 
     /// Begins to say goodbye; `false` when it has begun before.
     pub(super) fn begin_farewell(&mut self, reason: DisconnectReason, text: &str) -> bool {
-        if self.says.farewell.is_some() {
-            return false;
-        }
-        self.says.farewell = Some(Farewell {
-            reason,
-            text: text.into(),
-            left: REPEATS,
-        });
-        true
+        self.says.begin_farewell(reason, text)
     }
 
     /// Why this client must go, if it must.
@@ -397,14 +273,15 @@ impl Player {
         now: Timestamp,
         config: &ServerEndpointConfig,
     ) -> Option<DisconnectReason> {
-        if self.says.farewell.is_some() {
+        if self.says.is_leaving() {
             return None;
         }
         if !self.says.is_greeted && now.since(self.since) > config.hello_timeout {
             return Some(DisconnectReason::WrongVersion);
         }
         // Silence is the session layer's business; this is for who speaks and never listens.
-        (self.says.is_greeted && now.since(self.heard_ack) > config.unresponsive_after)
+        let unheard = |since| now.since(since) > config.unresponsive_after;
+        (self.says.is_greeted && self.unheard_since.is_some_and(unheard))
             .then_some(DisconnectReason::Unresponsive)
     }
 
@@ -416,12 +293,7 @@ impl Player {
 
     /// What this client's turn brings next.
     pub(super) fn next(&mut self, is_confirmed: bool) -> Next {
-        if self
-            .says
-            .farewell
-            .as_ref()
-            .is_some_and(|farewell| farewell.left == 0)
-        {
+        if self.says.is_gone() {
             Next::Gone
         } else if !is_confirmed && !std::mem::replace(&mut self.turn.kept_alive, true) {
             Next::KeepAlive
@@ -457,7 +329,7 @@ impl Player {
             turn,
             ..
         } = self;
-        let mut has_part = false;
+        let (mut has_part, mut has_body) = (false, false);
         let len = link.fill(news.now, payload, budget, |number, room| {
             let mut writer = ByteWriter::new(room);
             if says.write_farewell(&mut writer) {
@@ -467,10 +339,14 @@ impl Player {
                 says.write(number, news, &mut writer);
             }
             has_part = write_part(view, number, &mut writer, scratch);
+            has_body = !writer.is_empty();
             writer.len()
         });
         if len > 0 {
             self.sent_at = news.now;
+            if has_body {
+                self.unheard_since.get_or_insert(news.now);
+            }
             self.turn.message_datagrams += u8::from(!has_part);
         }
         len
@@ -478,7 +354,7 @@ impl Player {
 
     /// How many bytes of messages the next payload may have.
     fn messages_allowed(&self) -> usize {
-        if self.says.farewell.is_some() || self.turn.message_datagrams >= MAX_MESSAGE_DATAGRAMS {
+        if self.says.is_leaving() || self.turn.message_datagrams >= MAX_MESSAGE_DATAGRAMS {
             0
         } else if self.view.is_telling() {
             MESSAGES_BESIDE_SNAPSHOT
