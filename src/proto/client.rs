@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::proto::channel::{ChannelId, Link, LinkConfig, LinkStats};
-use crate::proto::control::{Block, Hello};
+use crate::proto::control::{Block, Blocks, Hello};
 use crate::proto::event::{ClientEvent, DisconnectReason, SendError, Welcome};
 use crate::proto::input::{InputBytes, RecentInputs};
 use crate::proto::netcode::{
@@ -18,7 +18,7 @@ use crate::proto::netcode::{
 };
 use crate::proto::snapshot::{Replica, Schema};
 use crate::proto::stats::{EndpointStats, Rejection, SessionRejection};
-use crate::proto::wire::{ByteReader, ByteWriter};
+use crate::proto::wire::ByteWriter;
 use crate::time::{Tick, Timestamp, UnixTime};
 
 /// How a client endpoint behaves.
@@ -42,6 +42,9 @@ const GOODBYES: u8 = 3;
 
 /// How much of a payload messages may fill: inputs come first, and they are small.
 const MESSAGE_BUDGET: usize = 900;
+
+/// Half a minute of snapshots at 60 Hz. An application that has not asked for so long has other worries.
+const MAX_WAITING_EVENTS: usize = 2_048;
 
 /// The client's end of one session.
 ///
@@ -145,11 +148,11 @@ impl ClientEndpoint {
         };
         // A client has no use for the fate of its own datagrams: inputs are repeated anyway.
         while self.link.poll_delivery().is_some() {}
-        let mut reader = ByteReader::new(body);
-        while !reader.is_empty() {
-            let result = match Block::read(&mut reader) {
-                Some(block) => self.receive_block(now, block),
-                None => Err(Rejection::Session(SessionRejection::MalformedBlock)),
+        let mut blocks = Blocks::new(body);
+        while let Some(block) = blocks.next() {
+            let result = match block {
+                Ok(block) => self.receive_block(now, block),
+                Err(by) => Err(Rejection::Session(by)),
             };
             if let Err(rejection) = result {
                 return self.stats.rejections.count(rejection);
@@ -160,7 +163,7 @@ impl ClientEndpoint {
     fn receive_block(&mut self, now: Timestamp, block: Block<'_>) -> Result<(), Rejection> {
         match block {
             Block::Welcome { hello, welcome } => self.hear_welcome(hello, welcome),
-            Block::Margin { micros } => self.events.push_back(ClientEvent::InputMargin { micros }),
+            Block::Margin { micros } => self.tell(ClientEvent::InputMargin { micros }),
             Block::Goodbye { reason, text } => self.end(reason, text.to_owned()),
             Block::Warning { warning, grace_ms } => {
                 self.events
@@ -201,8 +204,16 @@ impl ClientEndpoint {
         self.counts.newest = self.counts.newest.max(Some(applied.tick));
         self.counts.whole += u64::from(applied.parts_complete);
         let (tick, whole) = (applied.tick, applied.parts_complete);
-        self.events.push_back(ClientEvent::Snapshot { tick, whole });
+        self.tell(ClientEvent::Snapshot { tick, whole });
         Ok(())
+    }
+
+    /// Tells the application something that it can also do without: one that does not ask for its events
+    /// misses some of these, and costs no more memory.
+    fn tell(&mut self, event: ClientEvent) {
+        if self.events.len() < MAX_WAITING_EVENTS {
+            self.events.push_back(event);
+        }
     }
 
     fn hear_session(&mut self) {

@@ -1,7 +1,7 @@
 //! The blocks of a payload's body: how the endpoints talk about the session itself.
 //!
-//! A body is a row of blocks. Each starts with one byte that says what it is, and ends by itself; only a
-//! snapshot part runs to the end of the payload and is therefore the last. Knows their layout; what
+//! A body is a row of blocks, each kind at most once. Each starts with one byte that says what it is, and ends
+//! by itself; only a snapshot part runs to the end of the payload and is therefore the last. Knows their layout; what
 //! they do to a session is told in [`server`](super::server) and [`client`](super::client).
 //!
 //! ```text
@@ -18,6 +18,7 @@
 
 use crate::id::ClientSlot;
 use crate::proto::event::{DisconnectReason, Warning, Welcome};
+use crate::proto::stats::SessionRejection;
 use crate::proto::wire::{ByteReader, ByteWriter};
 use crate::time::{Tick, TickRate};
 
@@ -194,6 +195,40 @@ impl<'a> Block<'a> {
     }
 }
 
+/// The blocks of one body, in order.
+///
+/// Each kind comes at most once: a peer must not buy with one datagram what is meant to cost it many.
+#[derive(Debug)]
+pub(crate) struct Blocks<'a> {
+    reader: ByteReader<'a>,
+    seen: u16,
+}
+
+impl<'a> Blocks<'a> {
+    pub(crate) const fn new(body: &'a [u8]) -> Self {
+        Self {
+            reader: ByteReader::new(body),
+            seen: 0,
+        }
+    }
+
+    /// The next block; `None` at the end of the body. After an error nothing more is to be read.
+    pub(crate) fn next(&mut self) -> Option<Result<Block<'a>, SessionRejection>> {
+        let kind = *self.reader.rest().first()?;
+        let bit = 1_u16.checked_shl(kind.into()).unwrap_or(0);
+        if self.seen & bit != 0 {
+            return Some(Err(SessionRejection::RepeatedBlock));
+        }
+        self.seen |= bit;
+        Some(Block::read(&mut self.reader).ok_or(SessionRejection::MalformedBlock))
+    }
+
+    /// Where the content of a block stands that does not read itself.
+    pub(crate) const fn reader(&mut self) -> &mut ByteReader<'a> {
+        &mut self.reader
+    }
+}
+
 fn read_welcome(reader: &mut ByteReader<'_>) -> Option<Welcome> {
     let welcome = Welcome {
         slot: ClientSlot {
@@ -257,6 +292,13 @@ mod tests {
             assert_eq!(Block::read(&mut reader), Some(block));
         }
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_block_that_comes_twice_is_refused() {
+        let mut blocks = Blocks::new(&[RESYNC, RESYNC]);
+        assert_eq!(blocks.next(), Some(Ok(Block::Resync)));
+        assert_eq!(blocks.next(), Some(Err(SessionRejection::RepeatedBlock)));
     }
 
     #[test]

@@ -63,8 +63,8 @@ struct Stranger {
 enum Manners {
     /// Four random payloads each millisecond.
     Garbage(Xoshiro256PlusPlus),
-    /// Says hello once, in our version, and never acknowledges anything.
-    Deaf { hello: Vec<u8> },
+    /// Says this once, beginning with a hello in our version, and never acknowledges anything.
+    Deaf { body: Vec<u8> },
 }
 
 pub(crate) struct Kit {
@@ -225,10 +225,16 @@ impl Kit {
 
     /// Somebody who comes in as everybody does and then only keeps the session alive.
     pub(crate) fn join_deaf(&mut self, client: u64) {
-        let mut hello = vec![1];
-        hello.extend(PROTOCOL_VERSION.to_le_bytes());
-        hello.extend(self.schema.hash().to_le_bytes());
-        self.join_stranger(client, Manners::Deaf { hello });
+        self.join_saying(client, &[]);
+    }
+
+    /// The same, with these blocks behind the hello.
+    pub(crate) fn join_saying(&mut self, client: u64, blocks: &[u8]) {
+        let mut body = vec![1];
+        body.extend(PROTOCOL_VERSION.to_le_bytes());
+        body.extend(self.schema.hash().to_le_bytes());
+        body.extend(blocks);
+        self.join_stranger(client, Manners::Deaf { body });
     }
 
     fn join_stranger(&mut self, client: u64, manners: Manners) {
@@ -420,10 +426,10 @@ impl Kit {
                     rng.fill_bytes(&mut payload[..len]);
                     len
                 }
-                Manners::Deaf { hello } => link.fill(now, payload, 0, |_, room| {
-                    let hello = std::mem::take(hello);
-                    room[..hello.len()].copy_from_slice(&hello);
-                    hello.len()
+                Manners::Deaf { body } => link.fill(now, payload, 0, |_, room| {
+                    let body = std::mem::take(body);
+                    room[..body.len()].copy_from_slice(&body);
+                    body.len()
                 }),
             });
             if let Some(transmit) = sealed {

@@ -131,6 +131,33 @@ fn each_input_is_heard_once_although_it_is_sent_eight_times() {
     );
 }
 
+/// A payload has room for a hundred blocks of inputs. Whoever sent them all filled the road to the world with
+/// eight hundred inputs a datagram, and everybody else's were dropped.
+#[test]
+fn one_datagram_buys_eight_inputs_and_no_more() {
+    let mut kit = Kit::new(Setup::default());
+    // Eight inputs of one byte each, at ticks of their own in each block.
+    let block = |number: u32| {
+        let mut block = vec![3];
+        block.extend((100 + 8 * number).to_le_bytes());
+        block.extend([8, 1, 7, 255, 255, 255, 255, 255, 255, 255]);
+        block
+    };
+    let blocks: Vec<u8> = (0..60).flat_map(block).collect();
+    kit.join_saying(1, &blocks);
+    kit.run(Duration::from_millis(500));
+    let inputs = kit
+        .server_events
+        .iter()
+        .filter(|event| matches!(event, ServerEvent::Input { .. }));
+    assert_eq!(inputs.count(), 8);
+    assert!(
+        kit.rejections().contains("session.repeated_block=1"),
+        "{}",
+        kit.rejections()
+    );
+}
+
 #[test]
 fn the_server_says_how_early_inputs_arrive() {
     let mut kit = Kit::new(Setup {

@@ -12,7 +12,7 @@ use super::ServerEndpointConfig;
 use super::says::{News, Says};
 use crate::id::{ClientId, ClientSlot, UserData};
 use crate::proto::channel::{DatagramNumber, Delivered, Link};
-use crate::proto::control::{self, Block, Hello};
+use crate::proto::control::{self, Block, Blocks, Hello};
 use crate::proto::event::{DisconnectReason, ServerEvent, Warning};
 use crate::proto::input::{HeardInputs, read_inputs};
 use crate::proto::snapshot::{ClientView, Scratch};
@@ -160,9 +160,14 @@ impl Player {
             }
         };
         self.hear_deliveries();
-        let mut reader = ByteReader::new(body);
-        while !reader.is_empty() && heard.verdict.is_none() {
-            if let Err(rejection) = self.receive_block(context, &mut reader, events, &mut heard) {
+        let mut blocks = Blocks::new(body);
+        while heard.verdict.is_none()
+            && let Some(block) = blocks.next()
+        {
+            let result = block.and_then(|block| {
+                self.receive_block(context, block, blocks.reader(), events, &mut heard)
+            });
+            if let Err(rejection) = result {
                 heard.session = Some(rejection);
                 break;
             }
@@ -173,11 +178,12 @@ impl Player {
     fn receive_block(
         &mut self,
         context: &Context,
+        block: Block<'_>,
         reader: &mut ByteReader<'_>,
         events: &mut VecDeque<ServerEvent>,
         heard: &mut Heard,
     ) -> Result<(), SessionRejection> {
-        match Block::read(reader).ok_or(SessionRejection::MalformedBlock)? {
+        match block {
             Block::Hello(hello) => heard.verdict = self.greet(context, hello, events),
             Block::Inputs if !self.says.is_greeted => return Err(SessionRejection::NotWelcome),
             Block::Inputs => self.receive_inputs(context, reader, events)?,
