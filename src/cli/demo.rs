@@ -182,8 +182,7 @@ impl<'a> Demo<'a> {
         let mut config = ServerConfig::new(PROTOCOL_ID, key.clone());
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.max_clients = bots;
-        config.tick_rate = arguments.tick_rate;
-        config.snapshot_rate = arguments.snapshot_rate;
+        config.set_rates(arguments.tick_rate, arguments.snapshot_rate);
         config.view = view();
         let (view, link) = (config.view, Arc::clone(&config.link));
 

@@ -23,7 +23,7 @@ use rand::Rng;
 use siphasher::sip::SipHasher13;
 
 use crate::id::ClientSlot;
-use crate::time::Timestamp;
+use crate::time::{TickRate, Timestamp};
 use clock::{Moment, ToldClock};
 
 /// How much may come in a second, and how much of it at once.
@@ -65,7 +65,8 @@ pub struct AdmissionConfig {
     /// A newcomer needs two to four datagrams on a clean network and sends ten a second while it waits,
     /// so 500 newcomers a second come through one prefix, and 200 can wait there together.
     pub strangers: Allowance,
-    /// Datagrams a second from one player: 240, burst 240. Four times what a 60 Hz client sends.
+    /// Datagrams a second from one player: 240, burst 240. Four times what a 60 Hz client sends; see
+    /// [`for_rate`](Self::for_rate).
     pub player_datagrams: Allowance,
     /// Bytes a second from one player, headers of UDP not counted: 96 KiB, burst 96 KiB.
     pub player_bytes: Allowance,
@@ -75,9 +76,19 @@ pub struct AdmissionConfig {
 
 impl Default for AdmissionConfig {
     fn default() -> Self {
+        Self::for_rate(TickRate::HZ_60)
+    }
+}
+
+impl AdmissionConfig {
+    /// The usual limits for a world of this tick rate: a player may send four datagrams a tick, and 240 a second in
+    /// any case.
+    #[must_use]
+    pub fn for_rate(rate: TickRate) -> Self {
+        let datagrams = (4 * u32::from(rate.hz())).max(240);
         Self {
             strangers: Allowance::new(2_000, 4_000),
-            player_datagrams: Allowance::new(240, 240),
+            player_datagrams: Allowance::new(datagrams, datagrams),
             player_bytes: Allowance::new(96 * 1024, 96 * 1024),
             patience_seconds: 5,
         }

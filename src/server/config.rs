@@ -111,6 +111,12 @@ impl ServerConfig {
         }
     }
 
+    /// Sets both rates, and the datagrams that a player may send to what is usual at this tick rate.
+    pub fn set_rates(&mut self, tick: TickRate, snapshot: TickRate) {
+        (self.tick_rate, self.snapshot_rate) = (tick, snapshot);
+        self.admission.player_datagrams = AdmissionConfig::for_rate(tick).player_datagrams;
+    }
+
     /// Ticks from one snapshot to the next.
     #[must_use]
     pub const fn snapshot_every(&self) -> u16 {
@@ -236,6 +242,17 @@ mod tests {
         let mut config = config();
         change(&mut config);
         config.validate().expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn every_tick_rate_has_an_allowance_that_suits_it() {
+        for hz in [1, 60, 61, 128, 240] {
+            let rate = TickRate::new(hz).expect("a rate");
+            let mut config = ServerConfig::new(7, Key::from_bytes([1; 32]));
+            config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+            config.set_rates(rate, rate);
+            assert_eq!(config.validate(), Ok(()), "{hz} Hz");
+        }
     }
 
     #[test]
