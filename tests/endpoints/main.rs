@@ -55,6 +55,27 @@ fn a_client_is_welcomed_and_sees_the_world() {
 }
 
 #[test]
+fn everybody_is_welcomed_although_the_first_datagrams_are_lost() {
+    // The first snapshot of a large world takes several datagrams. Once only the first of them carried the welcome,
+    // and an ack of any other passed for its arrival: who lost the first and got another was never
+    // welcomed, and never sent away either.
+    let mut kit = Kit::new(Setup {
+        loss: 0.3,
+        resting: 1_000,
+        ..Setup::default()
+    });
+    let clients: Vec<_> = (1..=40).map(|client| kit.join(client)).collect();
+    kit.run(Duration::from_secs(4));
+    let welcomed = clients
+        .iter()
+        .filter(|client| kit.client(**client).welcome().is_some())
+        .count();
+    assert_eq!(welcomed, clients.len());
+    let rejections = kit.rejections();
+    assert!(!rejections.contains("not_welcome"), "{rejections}");
+}
+
+#[test]
 fn messages_arrive_once_and_in_order_both_ways() {
     let mut kit = Kit::new(Setup {
         loss: 0.2,

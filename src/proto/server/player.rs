@@ -95,7 +95,7 @@ struct Says {
     slot: ClientSlot,
     /// Whether its hello was answered with a place in the game.
     is_greeted: bool,
-    /// The first datagram that carried the welcome; each later one does, until one is acknowledged.
+    /// The first datagram that carried the welcome; each later body does, until one is acknowledged.
     welcome: Option<DatagramNumber>,
     is_welcomed: bool,
     margin: Option<i64>,
@@ -132,11 +132,13 @@ impl Says {
         true
     }
 
-    /// Writes what is due into a datagram's body.
-    fn write(&mut self, number: DatagramNumber, news: &News<'_>, writer: &mut ByteWriter<'_>) {
-        if self.is_greeted && !self.is_welcomed {
-            self.write_welcome(number, news, writer);
-        }
+    /// The client may come in and is not known to have heard so.
+    const fn owes_welcome(&self) -> bool {
+        self.is_greeted && !self.is_welcomed
+    }
+
+    /// Writes what is due once a turn.
+    fn write(&mut self, writer: &mut ByteWriter<'_>) {
         if let Some(repeated) = &mut self.warning {
             let (warning, grace_ms) = repeated.what;
             let _ = Block::Warning { warning, grace_ms }.write(writer);
@@ -411,7 +413,7 @@ impl Player {
     /// Whether something waits that no frame will take along.
     pub(super) fn wants_to_send(&self, now: Timestamp) -> bool {
         now.since(self.sent_at) > WITHOUT_FRAMES
-            && (self.link.wants_to_send(now) || (self.says.is_greeted && !self.says.is_welcomed))
+            && (self.link.wants_to_send(now) || self.says.owes_welcome())
     }
 
     /// What this client's turn brings next.
@@ -463,10 +465,19 @@ impl Player {
             if says.write_farewell(&mut writer) {
                 return writer.len();
             }
-            if !std::mem::replace(&mut turn.said, true) {
-                says.write(number, news, &mut writer);
+            let is_first = !std::mem::replace(&mut turn.said, true);
+            // In every body: an ack of any of them has to mean that the client was welcomed.
+            if says.owes_welcome() {
+                says.write_welcome(number, news, &mut writer);
+            }
+            if is_first {
+                says.write(&mut writer);
             }
             has_part = write_part(view, number, &mut writer, scratch);
+            if !has_part && !is_first {
+                // A welcome alone was said before in this turn.
+                writer.truncate(0);
+            }
             writer.len()
         });
         if len > 0 {
@@ -480,7 +491,7 @@ impl Player {
     fn messages_allowed(&self) -> usize {
         if self.says.farewell.is_some() || self.turn.message_datagrams >= MAX_MESSAGE_DATAGRAMS {
             0
-        } else if self.view.is_telling() {
+        } else if self.view.is_telling() || self.says.owes_welcome() {
             MESSAGES_BESIDE_SNAPSHOT
         } else {
             usize::MAX
