@@ -281,6 +281,10 @@ impl ClientEndpoint {
     /// [`MAX_DATAGRAM`](super::netcode::MAX_DATAGRAM) bytes); `None` when there is none.
     pub fn poll_transmit(&mut self, now: Timestamp, buffer: &mut [u8]) -> Option<Transmit> {
         self.say_goodbye(now);
+        if matches!(self.stage, Stage::Over) && self.netcode.state() == ClientState::Connected {
+            // The server said goodbye: it has no session for our keep-alives any more.
+            return None;
+        }
         let transmit = self
             .netcode
             .poll_transmit(now, buffer)

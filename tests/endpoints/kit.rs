@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) max_clients: u32,
     pub(crate) loss: f64,
     pub(crate) delay: Duration,
+    /// Balls that lie still: a thousand of them take several datagrams.
+    pub(crate) resting: u16,
 }
 
 impl Default for Setup {
@@ -38,6 +40,7 @@ impl Default for Setup {
             max_clients: 64,
             loss: 0.0,
             delay: Duration::from_millis(5),
+            resting: 0,
         }
     }
 }
@@ -127,7 +130,10 @@ impl Kit {
                 )
             },
             link: link(),
-            view: ViewConfig::default(),
+            view: ViewConfig {
+                bytes_per_snapshot: 8_000,
+                ..ViewConfig::default()
+            },
             schema: Arc::clone(&schema),
             tick_rate: TickRate::HZ_60,
             snapshot_every: 2,
@@ -356,6 +362,16 @@ impl Kit {
         frame
             .put(ball, KindId(0), [0.0; 3], &values)
             .expect("the ball fits");
+        for slot in 10..10 + self.setup.resting {
+            let id = EntityId {
+                slot,
+                generation: 0,
+            };
+            let values = [i32::from(slot), i32::from(slot) * 7];
+            frame
+                .put(id, KindId(0), [1.0; 3], &values)
+                .expect("a ball that lies still fits");
+        }
         for slot in slots {
             frame.view(
                 slot,

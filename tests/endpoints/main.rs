@@ -13,7 +13,7 @@ use tickwire::id::{ClientId, EntityId};
 use tickwire::proto::channel::ChannelId;
 use tickwire::proto::event::{ClientEvent, DisconnectReason, SendError, ServerEvent, Warning};
 use tickwire::proto::input::InputBytes;
-use tickwire::proto::netcode::ClientState;
+use tickwire::proto::netcode::{ClientState, MAX_DATAGRAM};
 use tickwire::time::Tick;
 
 #[test]
@@ -52,6 +52,43 @@ fn a_client_is_welcomed_and_sees_the_world() {
         .since(whole.first.expect("some"));
     assert_eq!(whole.whole, u64::from(span / 2 + 1), "not one was lost");
     assert_eq!(kit.rejections(), "", "a clean network refuses nothing");
+}
+
+#[test]
+fn everybody_is_welcomed_although_the_first_datagrams_are_lost() {
+    // The first snapshot of a large world takes several datagrams. Once only the first of them carried the welcome,
+    // and an ack of any other passed for its arrival: who lost the first and got another was never
+    // welcomed, and never sent away either.
+    let mut kit = Kit::new(Setup {
+        loss: 0.3,
+        resting: 1_000,
+        ..Setup::default()
+    });
+    let clients: Vec<_> = (1..=40).map(|client| kit.join(client)).collect();
+    kit.run(Duration::from_secs(4));
+    let welcomed = clients
+        .iter()
+        .filter(|client| kit.client(**client).welcome().is_some())
+        .count();
+    assert_eq!(welcomed, clients.len());
+    let rejections = kit.rejections();
+    assert!(!rejections.contains("not_welcome"), "{rejections}");
+}
+
+#[test]
+fn who_was_sent_away_is_silent_from_then_on() {
+    let mut kit = Kit::new(Setup::default());
+    let ada = kit.join(1);
+    kit.run(Duration::from_millis(500));
+    let slot = kit.slot_of(1);
+    let now = kit.now;
+    kit.server
+        .disconnect(now, slot, DisconnectReason::Kicked, "");
+    kit.run(Duration::from_secs(1));
+    assert_eq!(kit.reason(ada), Some(DisconnectReason::Kicked));
+    let mut buffer = [0; MAX_DATAGRAM];
+    let later = kit.now + Duration::from_secs(1);
+    assert_eq!(kit.client_mut(ada).poll_transmit(later, &mut buffer), None);
 }
 
 #[test]

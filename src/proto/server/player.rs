@@ -294,7 +294,7 @@ impl Player {
     /// Whether something waits that no frame will take along.
     pub(super) fn wants_to_send(&self, now: Timestamp) -> bool {
         now.since(self.sent_at) > WITHOUT_FRAMES
-            && (self.link.wants_to_send(now) || (self.says.is_greeted && !self.says.is_welcomed))
+            && (self.link.wants_to_send(now) || self.says.owes_welcome())
     }
 
     /// What this client's turn brings next.
@@ -341,10 +341,19 @@ impl Player {
             if says.write_farewell(&mut writer) {
                 return writer.len();
             }
-            if !std::mem::replace(&mut turn.said, true) {
-                says.write(number, news, &mut writer);
+            let is_first = !std::mem::replace(&mut turn.said, true);
+            // In every body: an ack of any of them has to mean that the client was welcomed.
+            if says.owes_welcome() {
+                says.write_welcome(number, news, &mut writer);
+            }
+            if is_first {
+                says.write(&mut writer);
             }
             has_part = write_part(view, number, &mut writer, scratch);
+            if !has_part && !is_first {
+                // A welcome alone was said before in this turn.
+                writer.truncate(0);
+            }
             has_body = !writer.is_empty();
             writer.len()
         });
@@ -362,7 +371,7 @@ impl Player {
     fn messages_allowed(&self) -> usize {
         if self.says.is_leaving() || self.turn.message_datagrams >= MAX_MESSAGE_DATAGRAMS {
             0
-        } else if self.view.is_telling() {
+        } else if self.view.is_telling() || self.says.owes_welcome() {
             MESSAGES_BESIDE_SNAPSHOT
         } else {
             usize::MAX

@@ -34,9 +34,9 @@ pub(super) struct Says {
     slot: ClientSlot,
     /// Whether its hello was answered with a place in the game.
     pub(super) is_greeted: bool,
-    /// The first datagram that carried the welcome; each later one does, until one is acknowledged.
+    /// The first datagram that carried the welcome; each later body does, until one is acknowledged.
     welcome: Option<DatagramNumber>,
-    pub(super) is_welcomed: bool,
+    is_welcomed: bool,
     pub(super) margin: Option<i64>,
     until_margin: u8,
     warning: Option<Repeated<(Warning, u32)>>,
@@ -109,16 +109,13 @@ impl Says {
         true
     }
 
-    /// Writes what is due into a datagram's body.
-    pub(super) fn write(
-        &mut self,
-        number: DatagramNumber,
-        news: &News<'_>,
-        writer: &mut ByteWriter<'_>,
-    ) {
-        if self.is_greeted && !self.is_welcomed {
-            self.write_welcome(number, news, writer);
-        }
+    /// The client may come in and is not known to have heard so.
+    pub(super) const fn owes_welcome(&self) -> bool {
+        self.is_greeted && !self.is_welcomed
+    }
+
+    /// Writes what is due once a turn.
+    pub(super) fn write(&mut self, writer: &mut ByteWriter<'_>) {
         if let Some(repeated) = &mut self.warning {
             let (warning, grace_ms) = repeated.what;
             let _ = Block::Warning { warning, grace_ms }.write(writer);
@@ -134,7 +131,8 @@ impl Says {
         }
     }
 
-    fn write_welcome(
+    /// Writes the welcome, and notes the first datagram that had room for it.
+    pub(super) fn write_welcome(
         &mut self,
         number: DatagramNumber,
         news: &News<'_>,
