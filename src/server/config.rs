@@ -2,11 +2,13 @@
 //!
 //! Knows numbers and their limits. Opens nothing and starts nothing.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::AdmissionConfig;
+use super::issue::random_key;
 use crate::proto::channel::LinkConfig;
 use crate::proto::netcode::{Key, MAX_DATAGRAM, MAX_SERVERS};
 use crate::proto::snapshot::{FrameConfig, ViewConfig};
@@ -109,6 +111,17 @@ impl ServerConfig {
             unresponsive_after: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
         }
+    }
+
+    /// A server for this machine alone: on 127.0.0.1, on a port that the system chooses, with a key that nobody else has.
+    /// For development and tests; [`ServerHandle::issue_token`](super::ServerHandle::issue_token) lets clients in.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn local(protocol_id: u64) -> io::Result<Self> {
+        let mut config = Self::new(protocol_id, random_key()?);
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(config)
     }
 
     /// Ticks from one snapshot to the next.
@@ -247,6 +260,14 @@ mod tests {
             wildcard.starts_with("public_addresses: listening on 0.0.0.0:7777"),
             "{wildcard}"
         );
+    }
+
+    #[test]
+    fn a_local_server_needs_nothing_else_and_shares_its_key_with_nobody() {
+        let local = || ServerConfig::local(7).expect("randomness");
+        assert_eq!(local().validate(), Ok(()));
+        assert!(local().listen.ip().is_loopback());
+        assert!(local().key != local().key);
     }
 
     #[test]
