@@ -8,8 +8,9 @@
 //! this, `own_game` has several kinds of things and messages both ways, and `game_loop` a client that shows how it is doing.
 #![expect(
     clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::print_stdout,
-    reason = "a driver that talks to a terminal and sleeps between two frames"
+    reason = "a driver that talks to a terminal and sleeps between two frames; a schema that is a constant"
 )]
 
 use std::{collections::BTreeMap, error::Error, sync::Arc, thread::sleep, time::Duration};
