@@ -5,21 +5,22 @@ const README: &str = include_str!("../README.md");
 const TOUR: &str = include_str!("../src/lib.rs");
 const EXAMPLE: &str = include_str!("../examples/hello.rs");
 
-/// From the first `use` line on.
+/// From the first `use` line on, up to the end of the fenced block where it stands in one.
 fn program(text: &str) -> &str {
-    let start = text.find("use std::").expect("it has a program");
-    &text[start..]
+    let start = text.find("use std::");
+    let program = start.map_or("no program", |start| &text[start..]);
+    let (block, _) = program.split_once("\n```").unwrap_or((program, ""));
+    block.trim_end()
 }
 
-/// Up to the end of the fenced block.
-fn fenced(text: &str) -> &str {
-    let (block, _) = text.split_once("\n```").expect("the block ends");
-    block
+#[test]
+fn the_example_has_a_program() {
+    assert!(program(EXAMPLE).contains("fn main()"));
 }
 
 #[test]
 fn the_readme_shows_the_example() {
-    assert_eq!(fenced(program(README)), program(EXAMPLE).trim_end());
+    assert_eq!(program(README), program(EXAMPLE));
 }
 
 #[test]
@@ -32,5 +33,5 @@ fn the_tour_shows_the_example() {
         })
         .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
         .collect();
-    assert_eq!(fenced(program(&tour)), program(EXAMPLE).trim_end());
+    assert_eq!(program(&tour), program(EXAMPLE));
 }
