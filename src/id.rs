@@ -42,6 +42,25 @@ pub struct EntityId {
     pub generation: u16,
 }
 
+impl EntityId {
+    /// The thing that a client steers, in a game where each client has exactly one: the row is the client's index, so that
+    /// all other things need rows from `max_clients` on.
+    ///
+    /// ```
+    /// use tickwire::id::{ClientSlot, EntityId};
+    /// let ada = ClientSlot { index: 3, generation: 1 };
+    /// assert_eq!(EntityId::of_client(ada), EntityId { slot: 3, generation: 1 });
+    /// ```
+    #[must_use]
+    pub const fn of_client(client: ClientSlot) -> Self {
+        // A server has at most 16,384 places, and generations of things wrap as it is.
+        Self {
+            slot: client.index as u16,
+            generation: client.generation as u16,
+        }
+    }
+}
+
 impl fmt::Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.slot, self.generation)

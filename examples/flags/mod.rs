@@ -51,6 +51,7 @@ impl Flags {
     }
 
     /// The value of a flag that must be there; the last one counts.
+    #[allow(dead_code, reason = "not every example takes one")]
     pub(crate) fn required<T>(&self, flag: &str, allowed: &str, read: fn(&str) -> Option<T>) -> T {
         let last = self.each(flag, allowed, read).pop();
         last.unwrap_or_else(|| fail(2, &format!("{flag} is missing: expected {allowed}")))

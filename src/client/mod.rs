@@ -9,7 +9,7 @@
 //! client.update();                                    datagrams in, timers, datagrams out
 //! while let Some(event) = client.poll_event() { .. }  connected, messages, the end
 //! while client.input_due().is_some() {                once per tick, not once per frame
-//!     client.send_input(&input)?;
+//!     client.send_typed_input(&input)?;
 //! }
 //! for entity in client.scene().entities() { .. }      draw, interpolated
 //! ```
@@ -26,6 +26,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use crate::game::GameInput;
 use crate::proto::channel::ChannelId;
 use crate::proto::channel::message::{self, Message};
 use crate::proto::client::ClientEndpoint;
@@ -340,6 +341,15 @@ impl<S: DatagramSocket> Client<S> {
         let mut writer = ByteWriter::new(&mut bytes);
         encode(&mut writer).ok_or(InputError::TooLong)?;
         self.send_input(writer.written())
+    }
+
+    /// The same for an input of the game's own type.
+    ///
+    /// # Errors
+    ///
+    /// When none is due.
+    pub fn send_typed_input<I: GameInput>(&mut self, input: &I) -> Result<Tick, InputError> {
+        self.send_input_with(|out| input.encode(out))
     }
 
     /// Says goodbye, several times, at once. The last event follows. Does nothing when it is over.

@@ -5,9 +5,12 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::id::EntityId;
-use crate::proto::snapshot::{Blend, Entity, Field, KindId, Quantity, Replica, Schema, Snapshot};
+use crate::proto::snapshot::{
+    Blend, Entity, Field, KindId, Quantity, Replica, Replicate, RowReader, Schema, Snapshot,
+};
 
 use super::clock::TickTime;
 use super::interpolation::Span;
@@ -21,6 +24,15 @@ pub struct Drawn<'s> {
     pub kind: KindId,
     /// Its fields, in the order of its kind, in the schema's units; angles in radians, 0 to a full turn.
     pub values: &'s [f32],
+    fields: &'s [Field],
+}
+
+impl Drawn<'_> {
+    /// The entity as a struct of the game, which should be the one of its [`kind`](Self::kind).
+    #[must_use]
+    pub fn read<T: Replicate>(&self) -> T {
+        T::read(&mut RowReader::measured(self.fields, self.values))
+    }
 }
 
 /// All entities at one moment. Its memory is used again from frame to frame.
@@ -30,6 +42,8 @@ pub struct Drawn<'s> {
 #[derive(Debug, Clone, Default)]
 pub struct Scene {
     span: Option<Span>,
+    /// Of the replica that was shown last.
+    schema: Option<Arc<Schema>>,
     /// By slot.
     entities: Vec<(EntityId, KindId, Range<usize>)>,
     values: Vec<f32>,
@@ -54,6 +68,7 @@ impl Scene {
             return;
         };
         self.span = Some(span);
+        self.schema = Some(Arc::clone(replica.schema()));
         self.fill(replica.schema(), from, to, span.fraction());
     }
 
@@ -93,6 +108,11 @@ impl Scene {
             id: *id,
             kind: *kind,
             values: self.values.get(values.clone()).unwrap_or(&[]),
+            fields: self
+                .schema
+                .as_ref()
+                .and_then(|schema| schema.kind(*kind))
+                .map_or(&[], |kind| &kind.fields),
         }
     }
 
@@ -156,7 +176,7 @@ mod tests {
     use super::*;
     use crate::id::ClientSlot;
     use crate::proto::snapshot::{
-        ClientView, FrameConfig, FrameHistory, Kind, Scratch, ViewConfig, Viewpoint,
+        ClientView, FrameConfig, FrameHistory, Kind, RowWriter, Scratch, ViewConfig, Viewpoint,
     };
     use crate::time::Tick;
     use std::sync::Arc;
@@ -279,6 +299,31 @@ mod tests {
         let before = scene(&replica, at(13, 0.9));
         assert!((before.entity(ada).expect("still there").values[0] - 2.0).abs() < 1e-4);
         assert_eq!(before.entity(eve), None);
+    }
+
+    #[test]
+    fn what_is_drawn_can_be_a_struct_of_the_game() {
+        struct Who {
+            x: f32,
+            health: u32,
+        }
+        impl Replicate for Who {
+            fn kind() -> Kind {
+                schema().kinds()[0].clone()
+            }
+            fn write(&self, _: &mut RowWriter<'_>) {}
+            fn read(row: &mut RowReader<'_>) -> Self {
+                let (x, _yaw) = (row.number(), row.number());
+                let health = row.unsigned();
+                Self { x, health }
+            }
+        }
+        let ada = id(3, 0);
+        let replica = replica(&[(10, &[(ada, 1.0, 0.0, 9.0)]), (12, &[(ada, 2.0, 0.0, 8.0)])]);
+        let scene = scene(&replica, at(11, 0.0));
+        let who: Who = scene.entity(ada).expect("she is there").read();
+        assert!((who.x - 1.5).abs() < 1e-4, "{}", who.x);
+        assert_eq!(who.health, 9);
     }
 
     #[test]

@@ -16,6 +16,8 @@
 //!
 //! All of it is a fixed table per client: nothing a client sends makes it grow.
 
+mod plain;
+
 use core::time::Duration;
 
 use crate::id::ClientSlot;
@@ -42,6 +44,8 @@ const _: () = assert!(WINDOW.is_power_of_two());
 pub const MAX_INPUT_LEN: usize = 63;
 
 /// What a client wants to do at one tick. `Default` is the neutral input: hands off.
+///
+/// Whole numbers are inputs already, and `()` is that of clients who only look on.
 ///
 /// Say *states* ("fire is held", "weapon 2 is wanted"), not *events* ("fire was pressed"): a
 /// state survives being repeated when an input is lost.

@@ -34,6 +34,20 @@ pub struct ClientEndpointConfig {
     pub server: Option<SocketAddr>,
 }
 
+impl ClientEndpointConfig {
+    /// A client of a world that consists of this, on the default channels (0 is reliable, 1 is unreliable), that goes wherever
+    /// its token says.
+    #[must_use]
+    pub fn new(schema: Arc<Schema>) -> Self {
+        Self {
+            link: Arc::new(LinkConfig::default()),
+            schema,
+            protocol_id: None,
+            server: None,
+        }
+    }
+}
+
 /// Until the server's welcome arrives, the hello is said again this often.
 const HELLO_EVERY: Duration = Duration::from_millis(100);
 

@@ -2,11 +2,13 @@
 //!
 //! Knows numbers and their limits. Opens nothing and starts nothing.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::AdmissionConfig;
+use super::issue::random_key;
 use crate::proto::channel::LinkConfig;
 use crate::proto::netcode::{Key, MAX_DATAGRAM, MAX_SERVERS};
 use crate::proto::snapshot::{FrameConfig, ViewConfig};
@@ -115,6 +117,17 @@ impl ServerConfig {
     pub fn set_rates(&mut self, tick: TickRate, snapshot: TickRate) {
         (self.tick_rate, self.snapshot_rate) = (tick, snapshot);
         self.admission.player_datagrams = AdmissionConfig::for_rate(tick).player_datagrams;
+    }
+
+    /// A server for this machine alone: on 127.0.0.1, on a port that the system chooses, with a key that nobody else has.
+    /// For development and tests; [`ServerHandle::issue_token`](super::ServerHandle::issue_token) lets clients in.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn local(protocol_id: u64) -> io::Result<Self> {
+        let mut config = Self::new(protocol_id, random_key()?);
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(config)
     }
 
     /// Ticks from one snapshot to the next.
@@ -248,8 +261,7 @@ mod tests {
     fn every_tick_rate_has_an_allowance_that_suits_it() {
         for hz in [1, 60, 61, 128, 240] {
             let rate = TickRate::new(hz).expect("a rate");
-            let mut config = ServerConfig::new(7, Key::from_bytes([1; 32]));
-            config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+            let mut config = config();
             config.set_rates(rate, rate);
             assert_eq!(config.validate(), Ok(()), "{hz} Hz");
         }
@@ -264,6 +276,14 @@ mod tests {
             wildcard.starts_with("public_addresses: listening on 0.0.0.0:7777"),
             "{wildcard}"
         );
+    }
+
+    #[test]
+    fn a_local_server_needs_nothing_else_and_shares_its_key_with_nobody() {
+        let local = || ServerConfig::local(7).expect("randomness");
+        assert_eq!(local().validate(), Ok(()));
+        assert!(local().listen.ip().is_loopback());
+        assert!(local().key != local().key);
     }
 
     #[test]

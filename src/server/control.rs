@@ -13,12 +13,14 @@ use tokio::sync::{mpsc, watch};
 use super::ServerError;
 use super::clock::ServerClock;
 use super::directory::{Directory, Resident};
+use super::issue::{IssueError, TokenIssuer};
 use super::metrics::{ServerStats, ShardMetrics, ShardStats};
 use super::shard::{Command, Stop};
 use super::tick::TickMetrics;
 use crate::game::Recipients;
 use crate::id::{ClientId, ClientSlot};
 use crate::proto::event::{DisconnectReason, Warning};
+use crate::proto::netcode::ConnectToken;
 use crate::time::Timestamp;
 
 /// What all threads of a server share.
@@ -30,6 +32,7 @@ pub(super) struct Shared {
     pub(super) directory: Arc<Directory>,
     pub(super) shards: Vec<ShardLink>,
     pub(super) tick: Arc<TickMetrics>,
+    pub(super) issuer: TokenIssuer,
     pub(super) stop: watch::Sender<Stop>,
     pub(super) world_stop: Arc<AtomicBool>,
     pub(super) world: OnceLock<Thread>,
@@ -70,6 +73,17 @@ impl ServerControl {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.shared.local
+    }
+
+    /// A connect token for one session of this client at this server, good for 60 s.
+    ///
+    /// The server has the key, so it can; for development, tests and games without a backend. Where players log in
+    /// somewhere, that place issues tokens: [`TokenIssuer`], or any other implementation of netcode.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn issue_token(&self, client: ClientId) -> Result<ConnectToken, IssueError> {
+        self.shared.issuer.issue(client)
     }
 
     /// Everything that was counted so far.
@@ -181,6 +195,14 @@ impl ServerHandle {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.control.local_addr()
+    }
+
+    /// See [`ServerControl::issue_token`].
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn issue_token(&self, client: ClientId) -> Result<ConnectToken, IssueError> {
+        self.control.issue_token(client)
     }
 
     /// Everything that was counted so far.

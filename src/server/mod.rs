@@ -16,6 +16,7 @@ mod config;
 mod control;
 pub mod directory;
 pub mod histogram;
+mod issue;
 pub mod metrics;
 mod shard;
 pub mod signal;
@@ -25,5 +26,6 @@ mod tick;
 
 pub use config::{ConfigError, MAX_CLIENTS, MAX_SHARDS, ServerConfig};
 pub use control::{ServerControl, ServerHandle};
+pub use issue::{IssueError, TokenIssuer, random_key};
 pub use start::{Server, ServerError};
 pub use tick::FrameHook;

@@ -1,10 +1,6 @@
 //! From a configuration and a game to threads that run.
 //!
 //! Everything that can fail fails in [`Server::bind`], before anything runs: numbers, sockets, randomness.
-#![expect(
-    clippy::disallowed_types,
-    reason = "a driver: session keys and hash keys come from the operating system"
-)]
 
 use core::sync::atomic::AtomicBool;
 use std::future::Future;
@@ -14,8 +10,6 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 
-use rand::SeedableRng;
-use rand::rngs::{ChaCha20Rng, SysRng};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
@@ -24,6 +18,7 @@ use super::clock::{ServerClock, calendar_micros};
 use super::config::{ConfigError, ServerConfig};
 use super::control::{ServerControl, ServerHandle, ShardLink, Shared};
 use super::directory::Directory;
+use super::issue::{TokenIssuer, randomness};
 use super::metrics::{ServerStats, ShardMetrics};
 use super::shard::{Command, Core, Shard};
 use super::tick::{FrameHook, Outlet, TickLoop, TickMetrics};
@@ -206,6 +201,11 @@ impl<G: Game> Server<G> {
             directory: Arc::clone(&self.directory),
             shards,
             tick: Arc::new(TickMetrics::default()),
+            issuer: TokenIssuer::new(
+                self.config.protocol_id,
+                self.config.key.clone(),
+                self.config.addresses(self.local),
+            ),
             stop: watch::channel(None).0,
             world_stop: Arc::new(AtomicBool::new(false)),
             world: OnceLock::new(),
@@ -286,13 +286,6 @@ fn outlets(shared: &Shared, link: &Arc<crate::proto::channel::LinkConfig>) -> Ve
     roads
         .map(|shard| Outlet::new(shard.commands.clone(), Arc::clone(link)))
         .collect()
-}
-
-/// A generator for keys, seeded by the operating system.
-fn randomness() -> io::Result<ChaCha20Rng> {
-    ChaCha20Rng::try_from_rng(&mut SysRng).map_err(|error| {
-        io::Error::other(format!("the operating system gave no randomness: {error}"))
-    })
 }
 
 /// Starts a thread whose failure ends the whole server: half a server is worse than none.

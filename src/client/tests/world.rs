@@ -234,7 +234,7 @@ impl World {
         while self.plays
             && let Some(tick) = self.client.input_due()
         {
-            assert_eq!(self.client.send_input(&tick.0.to_le_bytes()), Ok(tick));
+            assert_eq!(self.client.send_typed_input(&tick.0), Ok(tick));
         }
     }
 

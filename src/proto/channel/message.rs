@@ -29,7 +29,7 @@ use super::MAX_MESSAGE;
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
-/// use tickwire::proto::channel::message::{self, Message};
+/// use tickwire::proto::channel::message::{DecodeError, Message};
 ///
 /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
 /// enum Chat {
@@ -39,15 +39,35 @@ use super::MAX_MESSAGE;
 /// impl Message for Chat {}
 ///
 /// let said = Chat::Said { by: 7, text: "hello".to_owned() };
-/// let mut bytes = Vec::new();
-/// message::encode(&said, &mut bytes)?;
-/// assert_eq!(message::decode::<Chat>(&bytes)?, said);
+/// let mut bytes = said.to_bytes()?;
+/// assert_eq!(Chat::from_bytes(&bytes)?, said);
 ///
 /// bytes.push(0);
-/// assert_eq!(message::decode::<Chat>(&bytes), Err(message::DecodeError::TrailingBytes));
+/// assert_eq!(Chat::from_bytes(&bytes), Err(DecodeError::TrailingBytes));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Message: Serialize + DeserializeOwned {}
+pub trait Message: Serialize + DeserializeOwned {
+    /// The message as bytes of its own, at most [`MAX_MESSAGE`]. Where many are written, [`encode`] uses the same
+    /// memory again.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`].
+    fn to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
+        let mut bytes = Vec::new();
+        encode(self, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The message that `bytes`, all of them, are.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the peer sent something else.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes)
+    }
+}
 
 /// Why a message could not be written: the caller's doing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

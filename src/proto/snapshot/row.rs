@@ -103,8 +103,15 @@ impl<'a> RowWriter<'a> {
 /// everything is zero.
 #[derive(Debug, Clone)]
 pub struct RowReader<'a> {
-    fields: &'a [Field],
-    values: &'a [i32],
+    fields: core::slice::Iter<'a, Field>,
+    values: Values<'a>,
+}
+
+/// Values as they travelled, or as they are shown between two snapshots.
+#[derive(Debug, Clone)]
+enum Values<'a> {
+    Quantised(core::slice::Iter<'a, i32>),
+    Measured(core::slice::Iter<'a, f32>),
 }
 
 impl<'a> RowReader<'a> {
@@ -112,26 +119,41 @@ impl<'a> RowReader<'a> {
     #[must_use]
     pub fn new(kind: &'a Kind, values: &'a [i32]) -> Self {
         Self {
-            fields: &kind.fields,
-            values,
+            fields: kind.fields.iter(),
+            values: Values::Quantised(values.iter()),
+        }
+    }
+
+    /// A reader at the first of the values that [`sample`](super::sample) found between two snapshots. Numbers come as they
+    /// are, whole numbers as the nearest that could have travelled; beyond 2^24 those are not exact.
+    #[must_use]
+    pub fn measured(fields: &'a [Field], values: &'a [f32]) -> Self {
+        Self {
+            fields: fields.iter(),
+            values: Values::Measured(values.iter()),
         }
     }
 
     /// The next field as the number it measures.
     pub fn number(&mut self) -> f32 {
-        let field = self.fields.first();
-        let value = self.integer();
-        field.map_or(0.0, |field| field.quantity.value(value))
+        let field = self.fields.next();
+        match &mut self.values {
+            Values::Measured(values) => values.next().copied().unwrap_or(0.0),
+            Values::Quantised(values) => field
+                .zip(values.next())
+                .map_or(0.0, |(field, value)| field.quantity.value(*value)),
+        }
     }
 
     /// The next field as an integer.
     pub fn integer(&mut self) -> i32 {
-        self.fields = self.fields.get(1..).unwrap_or(&[]);
-        let Some((value, rest)) = self.values.split_first() else {
-            return 0;
-        };
-        self.values = rest;
-        *value
+        let field = self.fields.next();
+        match &mut self.values {
+            Values::Quantised(values) => values.next().copied().unwrap_or(0),
+            Values::Measured(values) => field
+                .zip(values.next())
+                .map_or(0, |(field, value)| field.quantity.quantise(*value)),
+        }
     }
 
     /// The next field as an unsigned integer.
@@ -229,13 +251,28 @@ mod tests {
     }
 
     #[test]
+    fn a_struct_can_be_read_between_two_snapshots() {
+        let kind = Door::kind();
+        let between = [1.6, 7.0, -16.0, 1.0];
+        let door = Door::read(&mut RowReader::measured(&kind.fields, &between));
+        assert_eq!((door.height, door.keys, door.floor), (1.6, 7, -16));
+        assert!(door.locked);
+        // Whoever wants steps gets steps: of a quarter, from 0.
+        let mut row = RowReader::measured(&kind.fields, &between);
+        assert_eq!(row.integer(), 6);
+    }
+
+    #[test]
     fn past_the_last_field_there_is_nothing() {
         let kind = Door::kind();
-        let mut row = RowReader::new(&kind, &[4]);
-        assert_eq!(row.number(), 1.0);
-        assert_eq!(
-            (row.unsigned(), row.integer(), row.flag(), row.number()),
-            (0, 0, false, 0.0)
-        );
+        let quantised = RowReader::new(&kind, &[4]);
+        let measured = RowReader::measured(&kind.fields, &[1.0]);
+        for mut row in [quantised, measured] {
+            assert_eq!(row.number(), 1.0);
+            assert_eq!(
+                (row.unsigned(), row.integer(), row.flag(), row.number()),
+                (0, 0, false, 0.0)
+            );
+        }
     }
 }
