@@ -30,6 +30,9 @@ use crate::time::Timestamp;
 /// How long a shard rests at most: timers of sessions are due to about this.
 const TIMER: Duration = Duration::from_millis(5);
 
+/// Every client's figures are shown once in so many timers: once a second.
+const SURVEY_TIMERS: usize = 200;
+
 /// Commands that are carried out before datagrams get a turn.
 const COMMANDS_AT_ONCE: usize = 256;
 
@@ -108,6 +111,7 @@ impl Shard {
                 Wake::Timer => {
                     self.core.set_wall_clock(calendar());
                     self.core.mirror();
+                    self.core.survey();
                 }
                 Wake::Socket => {
                     let batch = receive_batch(&socket, &mut buffer, |from, datagram| {
