@@ -1,11 +1,12 @@
 //! The session layer alone: a client that sends numbered payloads to an echo server and counts what comes back.
 //!
 //! ```text
-//! cargo run --release --example netcode_client -- --token FILE --seconds 10 --send-rate 60 --size 100
+//! cargo run --release --example netcode_client -- --token token.bin --seconds 10 --send-rate 60 --size 100
 //! ```
 //!
-//! FILE holds the 2048 bytes of a public connect token. Prints one JSON object: `state` is the standard's name of the
-//! client's state just before its goodbye.
+//! `--token` names a file with the 2048 bytes of a connect token, which `netcode_token` writes. Prints one JSON object:
+//! `state` is the standard's name of the client's state just before its goodbye, `echoed` counts payloads that came back
+//! whole and for the first time, `rtt_ms` is of those.
 #![expect(
     clippy::disallowed_methods,
     reason = "a driver: reads a clock, owns a socket, talks to a terminal"

@@ -1,9 +1,13 @@
 //! The session layer alone: a server that sends every payload back to whoever sent it.
 //!
 //! ```text
-//! cargo run --release --example netcode_echo -- --listen 127.0.0.1:40000 --key <64 hex digits> \
+//! export KEY=$(openssl rand -hex 32)
+//! cargo run --release --example netcode_echo -- --listen 127.0.0.1:40000 --key $KEY \
 //!     --protocol-id 0x1122334455667788 --max-clients 64
 //! ```
+//!
+//! Runs until it is stopped. The key is shared with `netcode_token`, which lets `netcode_client` in. (A real server reads its
+//! key from a file: command lines are seen by everybody on the machine.)
 //!
 //! `--public ADDR`, as often as needed, names the addresses that tokens use, where that is not the one listened on.
 //! It reads the clocks, owns the socket and decides nothing: all that is netcode is in `tickwire::proto::netcode`.
@@ -76,7 +80,8 @@ fn main() {
         it.parse().ok().filter(|it| (1..=65_536).contains(it))
     });
     let mut public: Vec<SocketAddr> = flags.each("--public", ADDRESS, |it| it.parse().ok());
-    let socket = bind(listen).unwrap_or_else(|error| fail(1, &format!("{listen}: {error}")));
+    let socket =
+        bind(listen).unwrap_or_else(|error| fail(1, &format!("--listen {listen}: {error}")));
     let local = socket.local_addr().unwrap_or(listen);
     if public.is_empty() {
         public.push(local);

@@ -30,7 +30,9 @@ impl Flags {
                 fail(2, &format!("{flag}: unknown flag, expected {usage}"));
             }
             let value = value.or_else(|| args.next());
-            let value = value.unwrap_or_else(|| fail(2, &format!("{flag}: a value is missing")));
+            let value = value.unwrap_or_else(|| {
+                fail(2, &format!("{flag}: a value is missing, expected {usage}"))
+            });
             pairs.push((flag, value));
         }
         Self(pairs)

@@ -1,6 +1,6 @@
 //! What a run with bots found out: the JSON that `demo --json` prints.
 //!
-//! Names and meanings are fixed, because scripts read them; `docs/operating.md` is where they are explained.
+//! Names and meanings are fixed, because scripts read them; the README explains them.
 
 use std::collections::BTreeMap;
 
