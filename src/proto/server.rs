@@ -44,7 +44,7 @@ pub struct ServerEndpointConfig {
     pub snapshot_every: u16,
     /// How long a client with a session may take to say hello.
     pub hello_timeout: Duration,
-    /// How long a client may leave everything unacknowledged.
+    /// How long a client may leave everything unacknowledged that it was sent.
     pub unresponsive_after: Duration,
 }
 
@@ -431,7 +431,7 @@ impl ServerEndpoint {
 
     /// The slow timers of one place.
     fn look_after(&mut self, now: Timestamp, index: usize) {
-        let Some(Some(player)) = self.players.get(index) else {
+        let Some(Some(player)) = self.players.get_mut(index) else {
             return;
         };
         let slot = player.slot;

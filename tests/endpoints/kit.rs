@@ -84,6 +84,7 @@ pub(crate) struct Kit {
     wire: BTreeMap<(Timestamp, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
     cut_until: Timestamp,
+    is_paused: bool,
     rng: ChaCha8Rng,
 }
 
@@ -159,6 +160,7 @@ impl Kit {
             wire: BTreeMap::new(),
             sent: 0,
             cut_until: Timestamp::ZERO,
+            is_paused: false,
             rng,
         }
     }
@@ -292,6 +294,11 @@ impl Kit {
         self.cut_until = Timestamp::from_micros(u64::MAX);
     }
 
+    /// No frame is published any more.
+    pub(crate) fn pause_the_world(&mut self) {
+        self.is_paused = true;
+    }
+
     /// Every rejection that anybody counted, by name; empty when there is none.
     pub(crate) fn rejections(&self) -> String {
         let mut text = String::new();
@@ -336,7 +343,7 @@ impl Kit {
         let due = TickRate::HZ_60.ticks_in(self.now.since(Timestamp::ZERO));
         while self.tick.0 < due {
             self.tick = self.tick.next();
-            if self.tick.0.is_multiple_of(2) {
+            if self.tick.0.is_multiple_of(2) && !self.is_paused {
                 self.publish();
             }
         }

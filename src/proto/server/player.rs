@@ -191,6 +191,14 @@ struct Repeated<T> {
     left: u8,
 }
 
+/// Bodies of which none was acknowledged yet.
+#[derive(Debug, Clone, Copy)]
+struct Unanswered {
+    /// When the first of them was sent.
+    since: Timestamp,
+    newest: DatagramNumber,
+}
+
 /// One client.
 pub(super) struct Player {
     pub(super) slot: ClientSlot,
@@ -206,7 +214,7 @@ pub(super) struct Player {
     user_data: Option<UserData>,
     address: SocketAddr,
     since: Timestamp,
-    heard_ack: Timestamp,
+    unanswered: Option<Unanswered>,
     sent_at: Timestamp,
     heard_inputs: HeardInputs,
     says: Says,
@@ -242,7 +250,7 @@ impl Player {
             user_data: Some(user_data),
             address,
             since: now,
-            heard_ack: now,
+            unanswered: None,
             sent_at: now,
             heard_inputs: HeardInputs::default(),
             says: Says::nothing(slot),
@@ -273,7 +281,7 @@ impl Player {
                 return heard;
             }
         };
-        self.hear_deliveries(context.now);
+        self.hear_deliveries();
         let mut reader = ByteReader::new(body);
         while !reader.is_empty() && heard.verdict.is_none() {
             if let Err(rejection) = self.receive_block(context, &mut reader, events, &mut heard) {
@@ -321,7 +329,6 @@ impl Player {
             return Some(Cause::Ours(DisconnectReason::ServerShutdown));
         }
         self.says.is_greeted = true;
-        self.heard_ack = context.now;
         events.push_back(ServerEvent::Connected {
             slot: self.slot,
             client: self.client,
@@ -353,15 +360,19 @@ impl Player {
         }
     }
 
-    fn hear_deliveries(&mut self, now: Timestamp) {
+    fn hear_deliveries(&mut self) {
         while let Some(delivered) = self.link.poll_delivery() {
             match delivered {
                 Delivered::Acked(number) => {
-                    self.heard_ack = now;
+                    self.unanswered = None;
                     self.says.is_welcomed |= self.says.welcome.is_some_and(|first| number >= first);
                     self.view.acked(number.0);
                 }
-                Delivered::Lost(number) => self.view.lost(number.0),
+                Delivered::Lost(number) => {
+                    // The last of them, and nothing was said since: there is nothing to wait for.
+                    self.unanswered.take_if(|them| them.newest == number);
+                    self.view.lost(number.0);
+                }
             }
         }
     }
@@ -395,7 +406,7 @@ impl Player {
 
     /// Why this client must go, if it must.
     pub(super) fn overdue(
-        &self,
+        &mut self,
         now: Timestamp,
         config: &ServerEndpointConfig,
     ) -> Option<DisconnectReason> {
@@ -406,7 +417,14 @@ impl Player {
             return Some(DisconnectReason::WrongVersion);
         }
         // Silence is the session layer's business; this is for who speaks and never listens.
-        (self.says.is_greeted && now.since(self.heard_ack) > config.unresponsive_after)
+        let is_late = |them: Unanswered| now.since(them.since) > config.unresponsive_after;
+        if self.unanswered.is_some_and(is_late) {
+            // While nobody sends, nobody has judged what is lost.
+            self.link.handle_timeout(now);
+            self.hear_deliveries();
+        }
+        self.unanswered
+            .is_some_and(is_late)
             .then_some(DisconnectReason::Unresponsive)
     }
 
@@ -459,7 +477,7 @@ impl Player {
             turn,
             ..
         } = self;
-        let mut has_part = false;
+        let (mut has_part, mut body) = (false, None);
         let len = link.fill(news.now, payload, budget, |number, room| {
             let mut writer = ByteWriter::new(room);
             if says.write_farewell(&mut writer) {
@@ -478,11 +496,16 @@ impl Player {
                 // A welcome alone was said before in this turn.
                 writer.truncate(0);
             }
+            body = (!writer.is_empty()).then_some(number);
             writer.len()
         });
         if len > 0 {
             self.sent_at = news.now;
             self.turn.message_datagrams += u8::from(!has_part);
+        }
+        if let Some(newest) = body {
+            let since = self.unanswered.map_or(news.now, |them| them.since);
+            self.unanswered = Some(Unanswered { since, newest });
         }
         len
     }
