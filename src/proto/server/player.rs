@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::ServerEndpointConfig;
 use crate::id::{ClientId, ClientSlot, UserData};
 use crate::proto::channel::{DatagramNumber, Delivered, Link};
-use crate::proto::control::{self, Block, Hello};
+use crate::proto::control::{Block, BlockKind, Hello};
 use crate::proto::event::{DisconnectReason, ServerEvent, Warning, Welcome};
 use crate::proto::input::{HeardInputs, read_inputs};
 use crate::proto::snapshot::{ClientView, Scratch, TickFrame};
@@ -530,7 +530,7 @@ fn write_part(
     scratch: &mut Scratch,
 ) -> bool {
     let start = writer.len();
-    if writer.u8(control::SNAPSHOT).is_none() {
+    if BlockKind::Snapshot.write(writer).is_none() {
         return false;
     }
     let len = view.write_part(number.0, writer.spare(), scratch);
