@@ -2,6 +2,7 @@
 //! of the worked examples.
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     reason = "a document that cannot be read fails its test"
 )]
 
