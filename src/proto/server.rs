@@ -2,7 +2,8 @@
 //!
 //! It routes. Netcode decides who speaks, the link numbers and acknowledges, the view knows what a client
 //! holds; this file carries bytes and news from one to the other. It has no clock, no socket and no
-//! thread: the driver passes in the time and every datagram, and polls what is to be sent and what happened.
+//! thread: the driver passes in the time and every datagram, and polls what is to be sent and what happened. Who says
+//! what when is section 6 of `docs/protocol.md`.
 //!
 //! ```text
 //! handle_datagram -> netcode -> link -> blocks -> events          publish -> due -> poll_transmit
