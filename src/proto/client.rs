@@ -2,7 +2,8 @@
 //!
 //! The other half of [`server`](super::server), in the same shape: netcode decides whether we are
 //! connected, the link numbers and acknowledges, the replica holds what we were told of the world, and this
-//! file carries bytes and news between them. No clock, no socket, no thread.
+//! file carries bytes and news between them. No clock, no socket, no thread. Who says what when is section 6 of
+//! `docs/protocol.md`.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -4,19 +4,10 @@
 //! by itself; only a snapshot part runs to the end of the payload and is therefore the last. Knows their layout; what
 //! they do to a session is told in [`server`](super::server) and [`client`](super::client).
 //!
-//! ```text
-//! 1 hello     client   version (u16) schema (u64)
-//! 2 welcome   server   version (u16) schema (u64) slot index (u32) slot generation (u32)
-//!                      tick rate (u16) snapshot every (u16) tick (u32)
-//! 3 inputs    client   see proto/input.rs
-//! 4 margin    server   i16, units of 100 us, saturating
-//! 5 goodbye   both     reason (u8) length (u8, 0..=120) text (UTF-8)
-//! 6 resync    client   nothing
-//! 7 warning   server   warning (u8) grace in ms (u32)
-//! 8 snapshot  server   to the end of the payload: see proto/snapshot/part.rs
-//! ```
+//! The layouts, and who says what when, are sections 5 and 6 of `docs/protocol.md`.
 
 use crate::id::ClientSlot;
+use crate::names::named;
 use crate::proto::event::{DisconnectReason, Warning, Welcome};
 use crate::proto::stats::SessionRejection;
 use crate::proto::wire::{ByteReader, ByteWriter};
@@ -27,6 +18,20 @@ pub const PROTOCOL_VERSION: u16 = 1;
 
 /// The longest text of a goodbye, in bytes.
 pub const MAX_GOODBYE_TEXT: usize = 120;
+
+named! {
+    /// What a block is: its first byte.
+    pub enum BlockKind {
+        Hello = 1, "hello", "the client's version and schema";
+        Welcome = 2, "welcome", "how the server runs, and the client's place there";
+        Inputs = 3, "inputs", "what the client wants to do, newest tick first";
+        Margin = 4, "margin", "how early the newest input reached the server";
+        Goodbye = 5, "goodbye", "the end, and why";
+        Resync = 6, "resync", "the client holds nothing that the server builds on";
+        Warning = 7, "warning", "something to heed; the session goes on";
+        Snapshot = 8, "snapshot", "a part of the world, to the end of the payload";
+    }
+}
 
 /// One block, borrowed from the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,14 +97,12 @@ impl Hello {
     }
 }
 
-const HELLO: u8 = 1;
-const WELCOME: u8 = 2;
-pub(crate) const INPUTS: u8 = 3;
-const MARGIN: u8 = 4;
-const GOODBYE: u8 = 5;
-const RESYNC: u8 = 6;
-const WARNING: u8 = 7;
-pub(crate) const SNAPSHOT: u8 = 8;
+impl BlockKind {
+    /// Begins a block of this kind.
+    pub(crate) fn write(self, writer: &mut ByteWriter<'_>) -> Option<()> {
+        writer.u8(self.code())
+    }
+}
 
 /// The unit of a margin on the wire, in microseconds.
 const MARGIN_UNIT: i64 = 100;
@@ -107,17 +110,17 @@ const MARGIN_UNIT: i64 = 100;
 impl<'a> Block<'a> {
     /// The next block; `None` when its kind is unknown or it ends too early.
     pub(crate) fn read(reader: &mut ByteReader<'a>) -> Option<Self> {
-        Some(match reader.u8()? {
-            HELLO => Self::Hello(Hello::read(reader)?),
-            WELCOME => Self::Welcome {
+        Some(match BlockKind::from_code(reader.u8()?)? {
+            BlockKind::Hello => Self::Hello(Hello::read(reader)?),
+            BlockKind::Welcome => Self::Welcome {
                 hello: Hello::read(reader)?,
                 welcome: read_welcome(reader)?,
             },
-            INPUTS => Self::Inputs,
-            MARGIN => Self::Margin {
+            BlockKind::Inputs => Self::Inputs,
+            BlockKind::Margin => Self::Margin {
                 micros: i64::from(reader.u16()?.cast_signed()) * MARGIN_UNIT,
             },
-            GOODBYE => {
+            BlockKind::Goodbye => {
                 let reason = DisconnectReason::from_code(reader.u8()?)?;
                 let len = usize::from(reader.u8()?);
                 if len > MAX_GOODBYE_TEXT {
@@ -128,17 +131,16 @@ impl<'a> Block<'a> {
                     text: core::str::from_utf8(reader.take(len)?).ok()?,
                 }
             }
-            RESYNC => Self::Resync,
-            WARNING => Self::Warning {
+            BlockKind::Resync => Self::Resync,
+            BlockKind::Warning => Self::Warning {
                 warning: Warning::from_code(reader.u8()?)?,
                 grace_ms: reader.u32()?,
             },
-            SNAPSHOT => {
+            BlockKind::Snapshot => {
                 let part = reader.rest();
                 reader.take(part.len())?;
                 Self::Snapshot(part)
             }
-            _ => return None,
         })
     }
 
@@ -156,11 +158,11 @@ impl<'a> Block<'a> {
     fn write_all(&self, writer: &mut ByteWriter<'_>) -> Option<()> {
         match *self {
             Self::Hello(hello) => {
-                writer.u8(HELLO)?;
+                BlockKind::Hello.write(writer)?;
                 hello.write(writer)
             }
             Self::Welcome { hello, welcome } => {
-                writer.u8(WELCOME)?;
+                BlockKind::Welcome.write(writer)?;
                 hello.write(writer)?;
                 writer.u32(welcome.slot.index)?;
                 writer.u32(welcome.slot.generation)?;
@@ -168,27 +170,27 @@ impl<'a> Block<'a> {
                 writer.u16(welcome.snapshot_every)?;
                 writer.u32(welcome.tick.0)
             }
-            Self::Inputs => writer.u8(INPUTS),
+            Self::Inputs => BlockKind::Inputs.write(writer),
             Self::Margin { micros } => {
-                writer.u8(MARGIN)?;
+                BlockKind::Margin.write(writer)?;
                 let units = (micros / MARGIN_UNIT).clamp(i64::from(i16::MIN), i64::from(i16::MAX));
                 writer.u16((units as i16).cast_unsigned())
             }
             Self::Goodbye { reason, text } => {
                 let text = cut(text, MAX_GOODBYE_TEXT);
-                writer.u8(GOODBYE)?;
+                BlockKind::Goodbye.write(writer)?;
                 writer.u8(reason.code())?;
                 writer.u8(text.len() as u8)?;
                 writer.bytes(text.as_bytes())
             }
-            Self::Resync => writer.u8(RESYNC),
+            Self::Resync => BlockKind::Resync.write(writer),
             Self::Warning { warning, grace_ms } => {
-                writer.u8(WARNING)?;
+                BlockKind::Warning.write(writer)?;
                 writer.u8(warning.code())?;
                 writer.u32(grace_ms)
             }
             Self::Snapshot(part) => {
-                writer.u8(SNAPSHOT)?;
+                BlockKind::Snapshot.write(writer)?;
                 writer.bytes(part)
             }
         }

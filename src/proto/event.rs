@@ -1,7 +1,7 @@
 //! What the endpoints tell the application, and the words for why a session ended.
 //!
 //! Both ends use the same words for the same end: a reason that the server gives travels to the client in a
-//! goodbye (see [`control`](super::control)), and the other way round.
+//! goodbye (see [`control`](super::control)), and the other way round. Section 11 of `docs/protocol.md` lists them.
 
 use std::net::SocketAddr;
 

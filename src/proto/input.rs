@@ -1,7 +1,7 @@
 //! Inputs on the wire: what a client wants to do at a tick, sent with the last few repeated.
 //!
 //! Knows ticks and lengths. The content is the game's. An input is never retransmitted: the next
-//! datagram repeats it, and after its tick it is worth nothing.
+//! datagram repeats it, and after its tick it is worth nothing. Section 5.3 of `docs/protocol.md`.
 //!
 //! ```text
 //! inputs   := newest tick (u32) count (u8, 1..=8) entry*count      newest first, one per tick downwards

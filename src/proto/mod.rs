@@ -2,6 +2,8 @@
 //!
 //! [`netcode`], [`channel`] and [`snapshot`] do not know each other and meet in the endpoints, [`server`] and
 //! [`client`], which share one shape: pass in datagrams and the time, poll what is to be sent and what happened.
+//!
+//! Every byte is specified in `docs/protocol.md`, and a test holds the two against each other.
 
 pub mod channel;
 pub mod client;

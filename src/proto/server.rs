@@ -2,7 +2,8 @@
 //!
 //! It routes. Netcode decides who speaks, the link numbers and acknowledges, the view knows what a client
 //! holds; this file carries bytes and news from one to the other. It has no clock, no socket and no
-//! thread: the driver passes in the time and every datagram, and polls what is to be sent and what happened.
+//! thread: the driver passes in the time and every datagram, and polls what is to be sent and what happened. Who says
+//! what when is section 6 of `docs/protocol.md`.
 //!
 //! ```text
 //! handle_datagram -> netcode -> link -> blocks -> events          publish -> due -> poll_transmit
@@ -46,7 +47,7 @@ pub struct ServerEndpointConfig {
     pub snapshot_every: u16,
     /// How long a client with a session may take to say hello.
     pub hello_timeout: Duration,
-    /// How long a client may leave everything unacknowledged.
+    /// How long a client may leave everything unacknowledged that it was sent.
     pub unresponsive_after: Duration,
 }
 
@@ -441,7 +442,7 @@ impl ServerEndpoint {
 
     /// The slow timers of one place.
     fn look_after(&mut self, now: Timestamp, index: usize) {
-        let Some(Some(player)) = self.players.get(index) else {
+        let Some(Some(player)) = self.players.get_mut(index) else {
             return;
         };
         let slot = player.slot;

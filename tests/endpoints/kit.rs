@@ -86,6 +86,7 @@ pub(crate) struct Kit {
     wire: BTreeMap<(Timestamp, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
     cut_until: Timestamp,
+    is_paused: bool,
     rng: ChaCha8Rng,
 }
 
@@ -162,6 +163,7 @@ impl Kit {
             wire: BTreeMap::new(),
             sent: 0,
             cut_until: Timestamp::ZERO,
+            is_paused: false,
             rng,
         }
     }
@@ -299,6 +301,11 @@ impl Kit {
 
     pub(crate) fn cut_the_wire(&mut self) {
         self.cut_until = Timestamp::from_micros(u64::MAX);
+    }
+
+    /// No frame is published any more.
+    pub(crate) fn pause_the_world(&mut self) {
+        self.is_paused = true;
     }
 
     /// Every rejection that anybody counted, by name; empty when there is none.

@@ -76,6 +76,23 @@ fn everybody_is_welcomed_although_the_first_datagrams_are_lost() {
 }
 
 #[test]
+fn a_world_that_stands_still_sends_nobody_away() {
+    // Once the time since the last ack decided, also when there was nothing to acknowledge; or when all that was
+    // never acknowledged had been lost on the way.
+    let mut kit = Kit::new(Setup {
+        loss: 0.2,
+        ..Setup::default()
+    });
+    let clients: Vec<_> = (1..=20).map(|client| kit.join(client)).collect();
+    kit.run(Duration::from_secs(2));
+    kit.pause_the_world();
+    kit.run(Duration::from_secs(30));
+    for client in clients {
+        assert_eq!(kit.reason(client), None);
+    }
+}
+
+#[test]
 fn who_was_sent_away_is_silent_from_then_on() {
     let mut kit = Kit::new(Setup::default());
     let ada = kit.join(1);

@@ -1,7 +1,7 @@
 //! The first bytes of every payload: its number, and what its sender has received.
 //!
 //! Knows the layout and refuses what is not in it. Has no memory: widening short numbers and believing
-//! acks is done by those who remember (`acks`, `sent`).
+//! acks is done by those who remember (`acks`, `sent`). The rules for a peer: section 3 of `docs/protocol.md`.
 //!
 //! # Layout
 //!

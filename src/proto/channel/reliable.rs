@@ -7,7 +7,7 @@
 //! application does not poll), or that cannot be reached, costs one message each time it is asked.
 //!
 //! Out of order messages wait in a bounded place that leaves room for the one that is missing, so the
-//! channel cannot lock itself up.
+//! channel cannot lock itself up. What a peer may rely on: section 4.4 of `docs/protocol.md`.
 
 use core::time::Duration;
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
 //! The messages of a payload, between its header and its body. Knows where each begins and ends. Has
-//! no idea whether it is wanted.
+//! no idea whether it is wanted. The rules for a peer: section 4 of `docs/protocol.md`.
 //!
 //! # Layout
 //!

@@ -12,7 +12,7 @@ use super::ServerEndpointConfig;
 use super::says::{News, Says};
 use crate::id::{ClientId, ClientSlot, UserData};
 use crate::proto::channel::{DatagramNumber, Delivered, Link};
-use crate::proto::control::{self, Block, Blocks, Hello};
+use crate::proto::control::{Block, BlockKind, Blocks, Hello};
 use crate::proto::event::{DisconnectReason, ServerEvent, Warning};
 use crate::proto::input::{HeardInputs, read_inputs};
 use crate::proto::snapshot::{ClientView, Scratch};
@@ -78,6 +78,14 @@ pub(super) enum Next {
     Gone,
 }
 
+/// Bodies of which none was acknowledged yet.
+#[derive(Debug, Clone, Copy)]
+struct Unanswered {
+    /// When the first of them was sent.
+    since: Timestamp,
+    newest: DatagramNumber,
+}
+
 /// One client.
 pub(super) struct Player {
     pub(super) slot: ClientSlot,
@@ -97,8 +105,7 @@ pub(super) struct Player {
     user_data: Option<UserData>,
     address: SocketAddr,
     since: Timestamp,
-    /// Since when something is unacknowledged and nothing was acknowledged.
-    unheard_since: Option<Timestamp>,
+    unanswered: Option<Unanswered>,
     sent_at: Timestamp,
     heard_inputs: HeardInputs,
     says: Says,
@@ -136,7 +143,7 @@ impl Player {
             user_data: Some(user_data),
             address,
             since: now,
-            unheard_since: None,
+            unanswered: None,
             sent_at: now,
             heard_inputs: HeardInputs::default(),
             says: Says::nothing(slot),
@@ -258,12 +265,14 @@ impl Player {
             match delivered {
                 Delivered::Acked(number) => {
                     verdicts.acked += 1;
-                    self.unheard_since = None;
+                    self.unanswered = None;
                     self.says.heard(number);
                     self.view.acked(number.0);
                 }
                 Delivered::Lost(number) => {
                     verdicts.lost += 1;
+                    // The last of them, and nothing was said since: there is nothing to wait for.
+                    self.unanswered.take_if(|them| them.newest == number);
                     self.view.lost(number.0);
                 }
             }
@@ -289,7 +298,7 @@ impl Player {
 
     /// Why this client must go, if it must.
     pub(super) fn overdue(
-        &self,
+        &mut self,
         now: Timestamp,
         config: &ServerEndpointConfig,
     ) -> Option<DisconnectReason> {
@@ -300,8 +309,14 @@ impl Player {
             return Some(DisconnectReason::WrongVersion);
         }
         // Silence is the session layer's business; this is for who speaks and never listens.
-        let unheard = |since| now.since(since) > config.unresponsive_after;
-        (self.says.is_greeted && self.unheard_since.is_some_and(unheard))
+        let is_late = |them: Unanswered| now.since(them.since) > config.unresponsive_after;
+        if self.unanswered.is_some_and(is_late) {
+            // While nobody sends, nobody has judged what is lost.
+            self.link.handle_timeout(now);
+            self.hear_deliveries();
+        }
+        self.unanswered
+            .is_some_and(is_late)
             .then_some(DisconnectReason::Unresponsive)
     }
 
@@ -349,7 +364,7 @@ impl Player {
             turn,
             ..
         } = self;
-        let (mut has_part, mut has_body) = (false, false);
+        let (mut has_part, mut body) = (false, None);
         let len = link.fill(news.now, payload, budget, |number, room| {
             let mut writer = ByteWriter::new(room);
             if says.write_farewell(&mut writer) {
@@ -368,15 +383,16 @@ impl Player {
                 // A welcome alone was said before in this turn.
                 writer.truncate(0);
             }
-            has_body = !writer.is_empty();
+            body = (!writer.is_empty()).then_some(number);
             writer.len()
         });
         if len > 0 {
             self.sent_at = news.now;
-            if has_body {
-                self.unheard_since.get_or_insert(news.now);
-            }
             self.turn.message_datagrams += u8::from(!has_part);
+        }
+        if let Some(newest) = body {
+            let since = self.unanswered.map_or(news.now, |them| them.since);
+            self.unanswered = Some(Unanswered { since, newest });
         }
         len
     }
@@ -401,7 +417,7 @@ fn write_part(
     scratch: &mut Scratch,
 ) -> bool {
     let start = writer.len();
-    if writer.u8(control::SNAPSHOT).is_none() {
+    if BlockKind::Snapshot.write(writer).is_none() {
         return false;
     }
     let len = view.write_part(number.0, writer.spare(), scratch);

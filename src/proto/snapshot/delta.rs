@@ -2,7 +2,7 @@
 //!
 //! A chunk is a function of these two rows and of nothing else, so the same bits serve every client
 //! that holds the same earlier tick, and any client can read them that holds it. Knows values and
-//! bits. Has no idea of clients, ticks or neighbours.
+//! bits. Has no idea of clients, ticks or neighbours. Section 8.5 of `docs/protocol.md`.
 //!
 //! ```text
 //! chunk     mask: one bit per field, set when it differs (absolute: when it is not the zero of its range)

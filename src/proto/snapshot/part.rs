@@ -1,7 +1,8 @@
 //! One part of a snapshot, bit by bit.
 //!
 //! Knows the layout. Has no idea which entities are worth telling (that is [`super::plan`]) or what
-//! the client makes of it (that is [`super::replica`]).
+//! the client makes of it (that is [`super::replica`]). Section 8 of `docs/protocol.md` tells it to other languages, with
+//! examples.
 //!
 //! Bits are filled from the lowest of the first byte; the last byte is padded with zeros.
 //! `number(k)` is the exponential Golomb code of order `k` of [`super::code`], `slot` takes the

@@ -1,7 +1,8 @@
 //! What one field of an entity can be: its range, its precision, and how it moves between two
 //! snapshots.
 //!
-//! Knows numbers. Has no idea which entity they belong to or how they travel.
+//! Knows numbers. Has no idea which entity they belong to or how they travel. Sections 7.1 and 7.2 of
+//! `docs/protocol.md`.
 
 /// What a field measures, and with what precision it travels.
 ///

@@ -2,7 +2,8 @@
 //!
 //! Takes parts in any order and any number of times, keeps the last 64 snapshots, and refuses
 //! whatever does not fit with a named reason and without a trace. Knows the schema and the wire.
-//! Has no idea of datagrams, time, or how a game shows what it holds.
+//! Has no idea of datagrams, time, or how a game shows what it holds. Its rules: sections 8.6 to 8.8 of
+//! `docs/protocol.md`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

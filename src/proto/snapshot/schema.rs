@@ -1,7 +1,7 @@
 //! What the things in a world are made of: kinds, their fields, and the limits both ends hold each
 //! other to.
 //!
-//! Knows names and numbers. Has no entity and no tick.
+//! Knows names and numbers. Has no entity and no tick. Section 7 of `docs/protocol.md`, the hash byte by byte.
 
 use super::quantity::{Blend, Coding, Quantity};
 use crate::proto::wire::bits_for;
