@@ -12,6 +12,7 @@ named! {
         NotWelcome = 4, "not_welcome", "inputs or messages before the hello";
         InputsOverflow = 5, "inputs_overflow", "inputs dropped because the application did not take them in time";
         NoSession = 6, "no_session", "a payload for a session that has just ended";
+        RepeatedBlock = 7, "repeated_block", "a second hello, resync or block of inputs in one payload";
     }
 }
 

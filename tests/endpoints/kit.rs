@@ -1,6 +1,6 @@
 //! A server endpoint, its clients and the wire between them, moved one millisecond at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,8 +63,8 @@ struct Stranger {
 enum Manners {
     /// Four random payloads each millisecond.
     Garbage(Xoshiro256PlusPlus),
-    /// Says hello once, in our version, and never acknowledges anything.
-    Deaf { hello: Vec<u8> },
+    /// Says these bodies, one after the other, and never acknowledges anything.
+    Deaf { says: VecDeque<Vec<u8>> },
 }
 
 pub(crate) struct Kit {
@@ -225,10 +225,23 @@ impl Kit {
 
     /// Somebody who comes in as everybody does and then only keeps the session alive.
     pub(crate) fn join_deaf(&mut self, client: u64) {
+        self.join_saying(client, &[]);
+    }
+
+    /// Somebody who comes in as everybody does, says these bodies, and then only keeps the session alive.
+    pub(crate) fn join_saying(&mut self, client: u64, bodies: &[&[u8]]) {
         let mut hello = vec![1];
         hello.extend(PROTOCOL_VERSION.to_le_bytes());
         hello.extend(self.schema.hash().to_le_bytes());
-        self.join_stranger(client, Manners::Deaf { hello });
+        let mut says = VecDeque::from([hello]);
+        says.extend(bodies.iter().map(|body| body.to_vec()));
+        self.join_stranger(client, Manners::Deaf { says });
+    }
+
+    /// Somebody with a good token who connects and never says a word.
+    pub(crate) fn join_mute(&mut self, client: u64) {
+        let says = VecDeque::new();
+        self.join_stranger(client, Manners::Deaf { says });
     }
 
     fn join_stranger(&mut self, client: u64, manners: Manners) {
@@ -420,10 +433,10 @@ impl Kit {
                     rng.fill_bytes(&mut payload[..len]);
                     len
                 }
-                Manners::Deaf { hello } => link.fill(now, payload, 0, |_, room| {
-                    let hello = std::mem::take(hello);
-                    room[..hello.len()].copy_from_slice(&hello);
-                    hello.len()
+                Manners::Deaf { says } => link.fill(now, payload, 0, |_, room| {
+                    let body = says.pop_front().unwrap_or_default();
+                    room[..body.len()].copy_from_slice(&body);
+                    body.len()
                 }),
             });
             if let Some(transmit) = sealed {

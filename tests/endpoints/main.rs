@@ -402,3 +402,22 @@ fn hostile_payloads_of_a_seated_client_change_nothing_for_others() {
     assert!(newest.is_complete() && kit.tick().since(newest.tick()) <= 4);
     assert_ne!(kit.rejections(), "", "each kind of garbage has a name");
 }
+
+#[test]
+fn one_payload_brings_one_block_of_inputs_however_many_are_crammed_into_it() {
+    let mut kit = Kit::new(Setup::default());
+    kit.run(Duration::from_millis(100));
+    // A block: newest tick, eight entries, the first empty and the others the same.
+    let block = |tick: u32| {
+        let mut block = vec![3];
+        block.extend(tick.to_le_bytes());
+        block.extend([8, 0, 255, 255, 255, 255, 255, 255, 255]);
+        block
+    };
+    let crammed: Vec<u8> = (1..=60).flat_map(|number| block(number * 8)).collect();
+    kit.join_saying(1, &[&crammed]);
+    kit.run(Duration::from_millis(500));
+    let inputs = (kit.server_events.iter()).filter(|it| matches!(it, ServerEvent::Input { .. }));
+    assert_eq!(inputs.count(), 8);
+    assert_eq!(kit.rejections(), "session.repeated_block=1 ");
+}

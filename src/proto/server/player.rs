@@ -30,6 +30,33 @@ const MESSAGES_BESIDE_SNAPSHOT: usize = 600;
 /// After this long without a frame, messages and acknowledgements travel without one.
 const WITHOUT_FRAMES: Duration = Duration::from_millis(60);
 
+/// The kinds of block that one payload brings at most once.
+///
+/// Inputs are eight a block and a block can be 14 bytes: without this rule one payload brings 680 of them, and few such
+/// clients fill the road to the tick loop, on which everybody's inputs travel.
+#[derive(Debug, Default)]
+struct Once {
+    hello: bool,
+    inputs: bool,
+    resync: bool,
+}
+
+impl Once {
+    /// Takes note of a block; an error when its kind was there before.
+    fn note(&mut self, block: &Block<'_>) -> Result<(), SessionRejection> {
+        let seen = match block {
+            Block::Hello(_) => &mut self.hello,
+            Block::Inputs => &mut self.inputs,
+            Block::Resync => &mut self.resync,
+            _ => return Ok(()),
+        };
+        if std::mem::replace(seen, true) {
+            return Err(SessionRejection::RepeatedBlock);
+        }
+        Ok(())
+    }
+}
+
 /// What a player needs to know of the endpoint to understand a payload.
 pub(super) struct Context {
     pub(super) now: Timestamp,
@@ -160,9 +187,15 @@ impl Player {
             }
         };
         self.hear_deliveries();
-        let mut reader = ByteReader::new(body);
+        let (mut reader, mut once) = (ByteReader::new(body), Once::default());
         while !reader.is_empty() && heard.verdict.is_none() {
-            if let Err(rejection) = self.receive_block(context, &mut reader, events, &mut heard) {
+            let result = match Block::read(&mut reader) {
+                Some(block) => once.note(&block).and_then(|()| {
+                    self.receive_block(context, block, &mut reader, events, &mut heard)
+                }),
+                None => Err(SessionRejection::MalformedBlock),
+            };
+            if let Err(rejection) = result {
                 heard.session = Some(rejection);
                 break;
             }
@@ -173,11 +206,12 @@ impl Player {
     fn receive_block(
         &mut self,
         context: &Context,
+        block: Block<'_>,
         reader: &mut ByteReader<'_>,
         events: &mut VecDeque<ServerEvent>,
         heard: &mut Heard,
     ) -> Result<(), SessionRejection> {
-        match Block::read(reader).ok_or(SessionRejection::MalformedBlock)? {
+        match block {
             Block::Hello(hello) => heard.verdict = self.greet(context, hello, events),
             Block::Inputs if !self.says.is_greeted => return Err(SessionRejection::NotWelcome),
             Block::Inputs => self.receive_inputs(context, reader, events)?,
