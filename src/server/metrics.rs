@@ -34,6 +34,7 @@ named! {
         ClientsOverrun = 17, "clients_overrun", "clients dropped because a reliable message did not fit their buffer";
         Connects = 18, "connects", "sessions that began";
         Disconnects = 19, "disconnects", "sessions that ended";
+        CrowdLimited = 20, "crowd_limited", "datagrams of addresses without a session dropped unread: all of them together were too many";
     }
 }
 
