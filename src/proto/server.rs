@@ -135,7 +135,7 @@ impl ServerEndpoint {
     }
 
     /// Takes in one datagram, which is decrypted where it lies. The answer is the session that proved to have
-    /// sent it as a payload, so that a driver can charge it to the sender and never to a forger's victim.
+    /// sent it, so that a driver can charge it to the sender and never to a forger's victim.
     pub fn handle_datagram(
         &mut self,
         now: Timestamp,
@@ -149,6 +149,7 @@ impl ServerEndpoint {
                 sender = Some(slot);
                 self.receive_payload(now, slot, payload);
             }
+            Received::KeepAlive { slot } => sender = Some(slot),
             Received::Handled => {}
             Received::Rejected(by) => self.reject(Rejection::Netcode(by)),
         }

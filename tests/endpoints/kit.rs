@@ -71,6 +71,8 @@ pub(crate) struct Kit {
     pub(crate) now: Timestamp,
     pub(crate) server: ServerEndpoint,
     pub(crate) server_events: Vec<ServerEvent>,
+    /// Datagrams that a driver would charge to a player.
+    pub(crate) charged: u64,
     /// A world that stands still publishes nothing.
     pub(crate) is_paused: bool,
     setup: Setup,
@@ -145,6 +147,7 @@ impl Kit {
             now: Timestamp::ZERO,
             server,
             server_events: Vec::new(),
+            charged: 0,
             is_paused: false,
             setup,
             history: FrameHistory::new(Arc::clone(&schema), frames).expect("good limits"),
@@ -382,7 +385,8 @@ impl Kit {
         {
             let (from, to, mut datagram) = entry.remove();
             if to == server_address() {
-                self.server.handle_datagram(self.now, from, &mut datagram);
+                let sender = self.server.handle_datagram(self.now, from, &mut datagram);
+                self.charged += u64::from(sender.is_some());
             } else if let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == to) {
                 peer.endpoint.handle_datagram(self.now, from, &mut datagram);
             } else if let Some(stranger) = self.strangers.iter_mut().find(|by| by.address == to) {

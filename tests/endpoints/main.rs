@@ -354,6 +354,14 @@ fn a_server_that_drains_takes_nobody_in() {
 }
 
 #[test]
+fn keep_alives_are_charged_to_whoever_sends_them() {
+    let mut kit = Kit::new(Setup::default());
+    kit.join_mute(1);
+    kit.run(Duration::from_secs(2));
+    assert!((18..=21).contains(&kit.charged), "{}", kit.charged);
+}
+
+#[test]
 fn a_late_word_to_somebody_who_left_reaches_nobody() {
     let mut kit = Kit::new(Setup {
         max_clients: 1,
