@@ -201,6 +201,10 @@ impl ServerEndpoint {
                     self.stats.connects += 1;
                     let player = Player::new(now, slot, client, user_data, address, &self.config);
                     put(&mut self.players, player);
+                    if self.draining {
+                        // Whoever connects and says nothing would hold up the end until its hello is overdue.
+                        self.disconnect(now, slot, DisconnectReason::ServerShutdown, "");
+                    }
                 }
                 SessionEvent::Disconnected { slot, end, .. } => {
                     let reason = match end {

@@ -354,6 +354,16 @@ fn a_server_that_drains_takes_nobody_in() {
 }
 
 #[test]
+fn who_connects_to_a_draining_server_and_says_nothing_does_not_hold_up_the_end() {
+    let mut kit = Kit::new(Setup::default());
+    kit.server.refuse_newcomers();
+    kit.join_mute(1);
+    kit.run(Duration::from_secs(1));
+    assert_eq!(kit.server.stats().connects, 1);
+    assert_eq!(kit.server.session_count(), 0);
+}
+
+#[test]
 fn keep_alives_are_charged_to_whoever_sends_them() {
     let mut kit = Kit::new(Setup::default());
     kit.join_mute(1);
