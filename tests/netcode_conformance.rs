@@ -286,7 +286,7 @@ impl Handshake {
     fn up(&mut self, packet: &[u8]) -> Result<Option<Vec<u8>>, Rejection> {
         match self.server.receive(ms(1), there(1), &mut packet.to_vec()) {
             Received::Payload { payload, .. } => Ok(Some(payload.to_vec())),
-            Received::Handled => Ok(None),
+            Received::KeepAlive { .. } | Received::Handled => Ok(None),
             Received::Rejected(rejection) => Err(rejection),
         }
     }

@@ -131,7 +131,7 @@ fn their_clients_at_our_server(issuer: Issuer, at: SocketAddr) {
             for mut bytes in datagrams {
                 let echo = match server.receive(now, from, &mut bytes) {
                     Received::Payload { slot, payload } => Some((slot, payload.to_vec())),
-                    Received::Handled | Received::Rejected(_) => None,
+                    Received::KeepAlive { .. } | Received::Handled | Received::Rejected(_) => None,
                 };
                 if let Some((slot, payload)) = echo {
                     for mut bytes in echoes(&mut server, now, slot, &payload, &mut out) {

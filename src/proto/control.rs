@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_block_that_comes_twice_is_refused() {
-        let mut blocks = Blocks::new(&[RESYNC, RESYNC]);
+        let mut blocks = Blocks::new(&[BlockKind::Resync.code(); 2]);
         assert_eq!(blocks.next(), Some(Ok(Block::Resync)));
         assert_eq!(blocks.next(), Some(Err(SessionRejection::RepeatedBlock)));
     }

@@ -136,7 +136,7 @@ impl ServerEndpoint {
     }
 
     /// Takes in one datagram, which is decrypted where it lies. The answer is the session that proved to have
-    /// sent it as a payload, so that a driver can charge it to the sender and never to a forger's victim.
+    /// sent it, so that a driver can charge it to the sender and never to a forger's victim.
     pub fn handle_datagram(
         &mut self,
         now: Timestamp,
@@ -153,6 +153,7 @@ impl ServerEndpoint {
                     player.received.count(datagram.len());
                 }
             }
+            Received::KeepAlive { slot } => sender = Some(slot),
             Received::Handled => {}
             Received::Rejected(by) => self.reject(Rejection::Netcode(by)),
         }
@@ -206,6 +207,10 @@ impl ServerEndpoint {
                     self.stats.connects += 1;
                     let player = Player::new(now, slot, client, user_data, address, &self.config);
                     put(&mut self.players, player);
+                    if self.draining {
+                        // Whoever connects and says nothing would hold up the end until its hello is overdue.
+                        self.disconnect(now, slot, DisconnectReason::ServerShutdown, "");
+                    }
                 }
                 SessionEvent::Disconnected { slot, end, .. } => {
                     let reason = match end {

@@ -1,9 +1,9 @@
 //! Who may talk to us at all, and how much: the one home of `governor`.
 //!
-//! Two limits, because there are two kinds of sender. *Strangers* (an address without a session) have
+//! Two kinds of limits, because there are two kinds of sender. *Strangers* (an address without a session) have
 //! proved nothing and can write any source address they like, so they are counted by the
 //! network they claim to come from, before any cryptography, in a fixed number of cells that no flood can
-//! grow. *Players* have proved who they are, so each is counted alone, and only by what was
+//! grow; and all together, because a flood can claim to come from everywhere. *Players* have proved who they are, so each is counted alone, and only by what was
 //! authenticated: nobody can spend a player's allowance by forging the player's address.
 //!
 //! Knows addresses, lengths and the time it is told. Has no socket, no clock, no session and no key.
@@ -65,6 +65,12 @@ pub struct AdmissionConfig {
     /// A newcomer needs two to four datagrams on a clean network and sends ten a second while it waits,
     /// so 500 newcomers a second come through one prefix, and 200 can wait there together.
     pub strangers: Allowance,
+    /// Datagrams a second from all strangers together that one shard looks at: 40,000, burst 10,000.
+    ///
+    /// A request with a genuine token costs a shard 5 us, most of it the answer; one that is dropped unread
+    /// costs 1 us. Whatever a flood from everywhere costs beyond that, the players keep four fifths of the shard.
+    /// Newcomers share what is admitted with the flood, and ask ten times a second.
+    pub all_strangers: Allowance,
     /// Datagrams a second from one player: 240, burst 240. Four times what a 60 Hz client sends; see
     /// [`for_rate`](Self::for_rate).
     pub player_datagrams: Allowance,
@@ -88,6 +94,7 @@ impl AdmissionConfig {
         let datagrams = (4 * u32::from(rate.hz())).max(240);
         Self {
             strangers: Allowance::new(2_000, 4_000),
+            all_strangers: Allowance::new(40_000, 10_000),
             player_datagrams: Allowance::new(datagrams, datagrams),
             player_bytes: Allowance::new(96 * 1024, 96 * 1024),
             patience_seconds: 5,
@@ -162,6 +169,15 @@ impl StateStore for PrefixCells {
 
 type Limiter<K, S> = RateLimiter<K, S, ToldClock, NoOpMiddleware<Moment>>;
 
+/// Whose datagrams are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowd {
+    /// Those of all strangers in one network.
+    Network,
+    /// Those of all strangers everywhere.
+    Everybody,
+}
+
 /// Which allowance is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
@@ -190,6 +206,7 @@ pub struct Admission {
     clock: ToldClock,
     config: AdmissionConfig,
     strangers: Limiter<IpAddr, PrefixCells>,
+    all_strangers: Limiter<NotKeyed, InMemoryState>,
     /// By slot index, each made at the first datagram; grows to the highest index that ever spoke here.
     players: Vec<Option<Player>>,
 }
@@ -241,18 +258,29 @@ impl Admission {
         // Every limiter measures from the moment it was made: this one from the common origin.
         let clock = ToldClock::default();
         let strangers = RateLimiter::new(config.strangers.quota(), cells, clock.clone());
+        let all_strangers =
+            RateLimiter::direct_with_clock(config.all_strangers.quota(), clock.clone());
         Self {
             clock,
             config,
             strangers,
+            all_strangers,
             players: Vec::new(),
         }
     }
 
-    /// Whether a datagram of an address without a session may be looked at.
-    pub fn admits_stranger(&self, now: Timestamp, from: IpAddr) -> bool {
+    /// Looks at a datagram of an address without a session, or says which allowance is spent.
+    ///
+    /// The network's own comes first: what one network sends too much of is no charge to all.
+    ///
+    /// # Errors
+    /// [`Crowd`]: who sent too much.
+    pub fn admit_stranger(&self, now: Timestamp, from: IpAddr) -> Result<(), Crowd> {
         self.clock.tell(now);
-        self.strangers.check_key(&from).is_ok()
+        self.strangers
+            .check_key(&from)
+            .map_err(|_| Crowd::Network)?;
+        self.all_strangers.check().map_err(|_| Crowd::Everybody)
     }
 
     /// Whether a datagram of this player's address may be looked at: not while the player is over an

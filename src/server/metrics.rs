@@ -46,6 +46,7 @@ named! {
         EntitiesEntered = 27, "entities_entered", "entities told from nothing";
         EntitiesDeferred = 28, "entities_deferred", "entities whose change did not fit into a client's budget";
         EntitiesWithheld = 29, "entities_withheld", "entities that could not enter a view yet";
+        CrowdLimited = 30, "crowd_limited", "datagrams of addresses without a session dropped unread: all of them together were too many";
     }
 }
 

@@ -1,6 +1,6 @@
 //! A server endpoint, its clients and the wire between them, moved one millisecond at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,14 +66,16 @@ struct Stranger {
 enum Manners {
     /// Four random payloads each millisecond.
     Garbage(Xoshiro256PlusPlus),
-    /// Says this once, beginning with a hello in our version, and never acknowledges anything.
-    Deaf { body: Vec<u8> },
+    /// Says these bodies, one after the other, and never acknowledges anything.
+    Deaf { says: VecDeque<Vec<u8>> },
 }
 
 pub(crate) struct Kit {
     pub(crate) now: Timestamp,
     pub(crate) server: ServerEndpoint,
     pub(crate) server_events: Vec<ServerEvent>,
+    /// Datagrams that a driver would charge to a player.
+    pub(crate) charged: u64,
     /// A world that stands still publishes nothing.
     pub(crate) is_paused: bool,
     setup: Setup,
@@ -152,6 +154,7 @@ impl Kit {
             now: Timestamp::ZERO,
             server,
             server_events: Vec::new(),
+            charged: 0,
             is_paused: false,
             setup,
             history: FrameHistory::new(Arc::clone(&schema), frames).expect("good limits"),
@@ -236,13 +239,20 @@ impl Kit {
         self.join_saying(client, &[]);
     }
 
-    /// The same, with these blocks behind the hello.
-    pub(crate) fn join_saying(&mut self, client: u64, blocks: &[u8]) {
-        let mut body = vec![1];
-        body.extend(PROTOCOL_VERSION.to_le_bytes());
-        body.extend(self.schema.hash().to_le_bytes());
-        body.extend(blocks);
-        self.join_stranger(client, Manners::Deaf { body });
+    /// Somebody who comes in as everybody does, says these bodies, and then only keeps the session alive.
+    pub(crate) fn join_saying(&mut self, client: u64, bodies: &[&[u8]]) {
+        let mut hello = vec![1];
+        hello.extend(PROTOCOL_VERSION.to_le_bytes());
+        hello.extend(self.schema.hash().to_le_bytes());
+        let mut says = VecDeque::from([hello]);
+        says.extend(bodies.iter().map(|body| body.to_vec()));
+        self.join_stranger(client, Manners::Deaf { says });
+    }
+
+    /// Somebody with a good token who connects and never says a word.
+    pub(crate) fn join_mute(&mut self, client: u64) {
+        let says = VecDeque::new();
+        self.join_stranger(client, Manners::Deaf { says });
     }
 
     fn join_stranger(&mut self, client: u64, manners: Manners) {
@@ -398,7 +408,8 @@ impl Kit {
         {
             let (from, to, mut datagram) = entry.remove();
             if to == server_address() {
-                self.server.handle_datagram(self.now, from, &mut datagram);
+                let sender = self.server.handle_datagram(self.now, from, &mut datagram);
+                self.charged += u64::from(sender.is_some());
             } else if let Some(peer) = self.peers.iter_mut().find(|peer| peer.address == to) {
                 peer.endpoint.handle_datagram(self.now, from, &mut datagram);
             } else if let Some(stranger) = self.strangers.iter_mut().find(|by| by.address == to) {
@@ -449,8 +460,8 @@ impl Kit {
                     rng.fill_bytes(&mut payload[..len]);
                     len
                 }
-                Manners::Deaf { body } => link.fill(now, payload, 0, |_, room| {
-                    let body = std::mem::take(body);
+                Manners::Deaf { says } => link.fill(now, payload, 0, |_, room| {
+                    let body = says.pop_front().unwrap_or_default();
                     room[..body.len()].copy_from_slice(&body);
                     body.len()
                 }),

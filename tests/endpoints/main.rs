@@ -185,33 +185,6 @@ fn each_input_is_heard_once_although_it_is_sent_eight_times() {
     );
 }
 
-/// A payload has room for a hundred blocks of inputs. Whoever sent them all filled the road to the world with
-/// eight hundred inputs a datagram, and everybody else's were dropped.
-#[test]
-fn one_datagram_buys_eight_inputs_and_no_more() {
-    let mut kit = Kit::new(Setup::default());
-    // Eight inputs of one byte each, at ticks of their own in each block.
-    let block = |number: u32| {
-        let mut block = vec![3];
-        block.extend((100 + 8 * number).to_le_bytes());
-        block.extend([8, 1, 7, 255, 255, 255, 255, 255, 255, 255]);
-        block
-    };
-    let blocks: Vec<u8> = (0..60).flat_map(block).collect();
-    kit.join_saying(1, &blocks);
-    kit.run(Duration::from_millis(500));
-    let inputs = kit
-        .server_events
-        .iter()
-        .filter(|event| matches!(event, ServerEvent::Input { .. }));
-    assert_eq!(inputs.count(), 8);
-    assert!(
-        kit.rejections().contains("session.repeated_block=1"),
-        "{}",
-        kit.rejections()
-    );
-}
-
 #[test]
 fn the_server_says_how_early_inputs_arrive() {
     let mut kit = Kit::new(Setup {
@@ -435,6 +408,24 @@ fn a_server_that_drains_takes_nobody_in() {
 }
 
 #[test]
+fn who_connects_to_a_draining_server_and_says_nothing_does_not_hold_up_the_end() {
+    let mut kit = Kit::new(Setup::default());
+    kit.server.refuse_newcomers();
+    kit.join_mute(1);
+    kit.run(Duration::from_secs(1));
+    assert_eq!(kit.server.stats().connects, 1);
+    assert_eq!(kit.server.session_count(), 0);
+}
+
+#[test]
+fn keep_alives_are_charged_to_whoever_sends_them() {
+    let mut kit = Kit::new(Setup::default());
+    kit.join_mute(1);
+    kit.run(Duration::from_secs(2));
+    assert!((18..=21).contains(&kit.charged), "{}", kit.charged);
+}
+
+#[test]
 fn a_late_word_to_somebody_who_left_reaches_nobody() {
     let mut kit = Kit::new(Setup {
         max_clients: 1,
@@ -482,4 +473,23 @@ fn hostile_payloads_of_a_seated_client_change_nothing_for_others() {
     let newest = kit.client(ada).replica().newest().expect("snapshots came");
     assert!(newest.is_complete() && kit.tick().since(newest.tick()) <= 4);
     assert_ne!(kit.rejections(), "", "each kind of garbage has a name");
+}
+
+#[test]
+fn one_payload_brings_one_block_of_inputs_however_many_are_crammed_into_it() {
+    let mut kit = Kit::new(Setup::default());
+    kit.run(Duration::from_millis(100));
+    // A block: newest tick, eight entries, the first empty and the others the same.
+    let block = |tick: u32| {
+        let mut block = vec![3];
+        block.extend(tick.to_le_bytes());
+        block.extend([8, 0, 255, 255, 255, 255, 255, 255, 255]);
+        block
+    };
+    let crammed: Vec<u8> = (1..=60).flat_map(|number| block(number * 8)).collect();
+    kit.join_saying(1, &[&crammed]);
+    kit.run(Duration::from_millis(500));
+    let inputs = (kit.server_events.iter()).filter(|it| matches!(it, ServerEvent::Input { .. }));
+    assert_eq!(inputs.count(), 8);
+    assert_eq!(kit.rejections(), "session.repeated_block=1 ");
 }

@@ -130,7 +130,7 @@ pub fn refusal(
 ) -> Option<Rejection> {
     match server.receive(now, from, &mut datagram.to_vec()) {
         Received::Rejected(rejection) => Some(rejection),
-        Received::Handled | Received::Payload { .. } => None,
+        Received::Handled | Received::KeepAlive { .. } | Received::Payload { .. } => None,
     }
 }
 
@@ -213,7 +213,7 @@ pub fn deliver(
     match server.receive(now, from, &mut datagram.to_vec()) {
         Received::Payload { payload, .. } => Ok(payload.to_vec()),
         Received::Rejected(rejection) => Err(rejection),
-        Received::Handled => panic!("not a payload"),
+        Received::KeepAlive { .. } | Received::Handled => panic!("not a payload"),
     }
 }
 

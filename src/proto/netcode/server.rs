@@ -110,6 +110,11 @@ pub enum Received<'d> {
         /// What.
         payload: &'d [u8],
     },
+    /// A client says that it is still there. Authenticated like a payload, and to be charged like one.
+    KeepAlive {
+        /// Who.
+        slot: ClientSlot,
+    },
     /// It was for this layer alone: there may be something to transmit and an event.
     Handled,
     /// It was ignored.
@@ -266,6 +271,7 @@ impl NetcodeServer {
     ) -> Received<'d> {
         match self.open_in_session(now, slot, datagram) {
             Ok((PacketKind::Payload, payload)) => Received::Payload { slot, payload },
+            Ok((PacketKind::KeepAlive, _)) => Received::KeepAlive { slot },
             Ok((PacketKind::Disconnect, _)) => {
                 self.end(slot, End::Goodbye);
                 Received::Handled

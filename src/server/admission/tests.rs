@@ -22,7 +22,7 @@ const ADA: ClientSlot = ClientSlot {
 /// Strangers admitted out of `count` sent together.
 fn burst(admission: &Admission, now: Timestamp, from: &str, count: usize) -> usize {
     (0..count)
-        .filter(|_| admission.admits_stranger(now, ip(from)))
+        .filter(|_| admission.admit_stranger(now, ip(from)).is_ok())
         .count()
 }
 
@@ -70,6 +70,31 @@ fn a_flood_from_one_network_does_not_shut_out_another() {
 }
 
 #[test]
+fn a_flood_from_everywhere_gets_what_all_strangers_get_together() {
+    let admission = admission();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut refused = Vec::new();
+    // A hundred thousand a second from all over IPv6, for two seconds.
+    for number in 0..200_000 {
+        let mut octets = [0; 16];
+        rng.fill_bytes(&mut octets);
+        let now = Timestamp::from_micros(1_000_000 + number * 10);
+        refused.extend(admission.admit_stranger(now, IpAddr::from(octets)).err());
+    }
+    let admitted = 200_000 - refused.len();
+    assert!((89_000..=90_001).contains(&admitted), "{admitted}");
+    assert!(refused.iter().all(|crowd| *crowd == Crowd::Everybody));
+}
+
+#[test]
+fn what_one_network_sends_too_much_of_is_no_charge_to_all() {
+    let admission = admission();
+    let now = Timestamp::from_millis(5);
+    assert_eq!(burst(&admission, now, "192.0.2.1", 1_000_000), 4_000);
+    assert_eq!(burst(&admission, now, "198.51.100.1", 4_000), 4_000);
+}
+
+#[test]
 fn ipv4_seen_through_a_dual_stack_socket_is_ipv4() {
     assert_eq!(prefix(ip("::ffff:192.0.2.1")), prefix(ip("192.0.2.200")));
     assert_ne!(
@@ -95,7 +120,7 @@ fn forged_sources_do_not_grow_anything() {
     for _ in 0..100_000 {
         let mut octets = [0; 16];
         rng.fill_bytes(&mut octets);
-        admission.admits_stranger(Timestamp::from_millis(1), IpAddr::from(octets));
+        let _ = admission.admit_stranger(Timestamp::from_millis(1), IpAddr::from(octets));
     }
     assert_eq!(admission.players.len(), 0);
 }

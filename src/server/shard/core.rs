@@ -15,7 +15,7 @@ use crate::proto::channel::{self, ChannelId, Delivery, LinkConfig};
 use crate::proto::event::{DisconnectReason, SendError, ServerEvent, Warning};
 use crate::proto::server::ServerEndpoint;
 use crate::proto::snapshot::TickFrame;
-use crate::server::admission::{Admission, Charge};
+use crate::server::admission::{Admission, Charge, Crowd};
 use crate::server::directory::{Directory, Resident, ShardIndex};
 use crate::server::figures::ClientFigures;
 use crate::server::metrics::{Counter, ShardMetrics};
@@ -117,18 +117,17 @@ impl Core {
         from: SocketAddr,
         datagram: &mut [u8],
     ) {
-        let (is_admitted, limited) = match self.endpoint.session_at(from) {
-            None => (
-                self.admission.admits_stranger(now, from.ip()),
-                Counter::StrangersLimited,
-            ),
-            Some(slot) => (
-                self.admission.admits_player(now, slot),
-                Counter::PlayersLimited,
-            ),
+        let refused = match self.endpoint.session_at(from) {
+            None => match self.admission.admit_stranger(now, from.ip()) {
+                Ok(()) => None,
+                Err(Crowd::Network) => Some(Counter::StrangersLimited),
+                Err(Crowd::Everybody) => Some(Counter::CrowdLimited),
+            },
+            Some(slot) if self.admission.admits_player(now, slot) => None,
+            Some(_) => Some(Counter::PlayersLimited),
         };
-        if !is_admitted {
-            return self.metrics.count(limited);
+        if let Some(refused) = refused {
+            return self.metrics.count(refused);
         }
         if let Some(slot) = self.endpoint.handle_datagram(now, from, datagram) {
             self.charge(now, slot, datagram.len());
