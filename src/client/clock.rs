@@ -96,6 +96,8 @@ pub struct TickClock {
     rtt: i64,
     jitter: i64,
     margin: Margin,
+    /// How much older than the newest the oldest input of a datagram usually is.
+    batch: i64,
     /// Since when every snapshot has been far too late.
     late_since: Option<Timestamp>,
     lines: Option<Lines>,
@@ -121,6 +123,7 @@ impl TickClock {
             rtt: 0,
             jitter: 0,
             margin: Margin::default(),
+            batch: 0,
             late_since: None,
             lines: None,
         }
@@ -151,11 +154,28 @@ impl TickClock {
     /// Without any, inputs are sent as early as the round trip and the jitter make prudent. With them the distance
     /// follows what really happens on the way up.
     pub fn observe_margin(&mut self, now: Timestamp, micros: i64) -> Option<ClockStep> {
-        let tick = start_of(Tick(1), self.rate);
-        if self.lines.is_some() && self.margin.observe(local(now), micros, tick, self.rtt) {
+        let lines = self.lines.as_ref()?;
+        let (at, tick) = (local(now), start_of(Tick(1), self.rate));
+        // A word about a line that is on its way, or about a clock that the arrivals contradict, teaches nothing
+        // about the lead.
+        let error = lines.input.error(at, self.input_target());
+        if self.late_since.is_some() || error.saturating_abs() > tick {
+            self.margin
+                .ignore_until(at.saturating_add(self.rtt).saturating_add(tick));
+            return None;
+        }
+        let oldest = micros.saturating_sub(self.batch / 1_000);
+        let base = self.lead_without_correction();
+        if self.margin.observe(at, oldest, tick, self.rtt, base) {
             return self.aim(now);
         }
         None
+    }
+
+    /// So many inputs usually leave together (0 counts as 1): a game that draws 30 frames a second gives the inputs of two
+    /// ticks of 60 Hz at once, and the older one must be in time as well.
+    pub fn observe_batch(&mut self, inputs: u32) {
+        self.batch = start_of(Tick(inputs.saturating_sub(1)), self.rate);
     }
 
     /// What time it is at the server.
@@ -234,20 +254,34 @@ impl TickClock {
     }
 
     fn lead(&self) -> i64 {
+        self.lead_without_correction()
+            .saturating_add(self.margin.correction())
+            .max(0)
+    }
+
+    fn lead_without_correction(&self) -> i64 {
         // The lateness is that of the way down; the link's jitter knows of the way up as well.
         let jitter = self.jitter.max(self.window.lateness_p95());
         let tick = start_of(Tick(1), self.rate);
         (self.rtt / 2)
             .saturating_add(jitter)
-            .saturating_add(tick + self.margin.correction())
-            .max(0)
+            .saturating_add(tick)
+            .saturating_add(self.batch)
+    }
+
+    /// The offset that the server's time has from the local one, and the one that inputs should have.
+    fn server_target(&self) -> i64 {
+        self.window.median().saturating_add(self.rtt / 2)
+    }
+
+    fn input_target(&self) -> i64 {
+        self.server_target().saturating_add(self.lead())
     }
 
     /// Gives all lines their new aim, by slewing or by a step.
     fn aim(&mut self, now: Timestamp) -> Option<ClockStep> {
         let now = local(now);
-        let server = self.window.median().saturating_add(self.rtt / 2);
-        let input = server.saturating_add(self.lead());
+        let (server, input) = (self.server_target(), self.input_target());
         let render = self
             .window
             .slow()
@@ -279,6 +313,8 @@ impl TickClock {
             }
         }
         is_step.then(|| {
+            self.margin
+                .start_over(now, error.saturating_neg().max(0), self.rtt);
             let by = Duration::from_nanos(error.unsigned_abs());
             if error > 0 {
                 ClockStep::Ahead(by)

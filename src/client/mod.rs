@@ -14,6 +14,7 @@
 //! for entity in client.scene().entities() { .. }      draw, interpolated
 //! ```
 
+mod batch;
 pub mod clock;
 mod event;
 pub mod interpolation;
@@ -37,6 +38,7 @@ use crate::proto::snapshot::Replica;
 use crate::proto::wire::ByteWriter;
 use crate::time::{Tick, Timestamp, UnixTime};
 
+use batch::Batches;
 use local_time::LocalTime;
 
 pub use crate::proto::client::ClientEndpointConfig as ClientConfig;
@@ -109,6 +111,7 @@ pub struct Client<S = StdSocket> {
     is_over: bool,
     /// The game sent an input since the last update: it will do so again.
     inputs_flow: bool,
+    batches: Batches,
     scene: Scene,
     events: VecDeque<Event>,
     rebind_at: Timestamp,
@@ -162,6 +165,7 @@ impl<S: DatagramSocket> Client<S> {
             last_input: None,
             is_over: false,
             inputs_flow: false,
+            batches: Batches::default(),
             scene: Scene::default(),
             events: VecDeque::new(),
             rebind_at: now,
@@ -322,7 +326,11 @@ impl<S: DatagramSocket> Client<S> {
         }
         self.last_input = Some(tick);
         self.inputs_flow = true;
+        self.batches.add();
         if self.input_due().is_none() {
+            if let (usual, Some(clock)) = (self.batches.close(), &mut self.clock) {
+                clock.observe_batch(usual);
+            }
             self.flush();
         }
         Ok(tick)

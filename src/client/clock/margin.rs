@@ -31,11 +31,36 @@ impl Margin {
         self.correction
     }
 
-    /// Hears of one input at `now`; `true` when the correction changed.
-    pub(super) fn observe(&mut self, now: i64, micros: i64, tick: i64, rtt: i64) -> bool {
+    /// Nothing that is reported before `until` counts: it is about inputs from a line that was on its way.
+    pub(super) fn ignore_until(&mut self, until: i64) {
+        self.deaf_until = self.deaf_until.max(until);
+        (self.reports, self.late) = (0, 0);
+    }
+
+    /// The clock stepped: what was learnt about the old one is forgotten, and the new one runs `held` late.
+    pub(super) fn start_over(&mut self, now: i64, held: i64, rtt: i64) {
+        *self = Self::default();
+        self.deaf_until = now
+            .saturating_add(held)
+            .saturating_add(SETTLED)
+            .saturating_add(rtt);
+    }
+
+    /// Hears of one input at `now`; `true` when the correction changed. `base` is the lead without a correction:
+    /// one that takes away more than that would only have to be given back first.
+    pub(super) fn observe(
+        &mut self,
+        now: i64,
+        micros: i64,
+        tick: i64,
+        rtt: i64,
+        base: i64,
+    ) -> bool {
         if now < self.deaf_until {
             return false;
         }
+        let least = base.saturating_neg().clamp(-MOST, 0);
+        self.correction = self.correction.max(least);
         let margin = micros.saturating_mul(1_000);
         self.least = if self.reports == 0 {
             margin
@@ -49,7 +74,7 @@ impl Margin {
         }
         let change = wanted_change(self.least, tick);
         (self.reports, self.late) = (0, 0);
-        let corrected = self.correction.saturating_add(change).clamp(-MOST, MOST);
+        let corrected = self.correction.saturating_add(change).clamp(least, MOST);
         let moved = corrected - self.correction;
         if moved == 0 {
             return false;
@@ -85,7 +110,7 @@ mod tests {
     fn hear(margin: &mut Margin, now_ms: i64, reports: &[i64]) -> bool {
         reports
             .iter()
-            .any(|ms| margin.observe(now_ms * MS, ms.saturating_mul(1_000), TICK, 50 * MS))
+            .any(|ms| margin.observe(now_ms * MS, ms.saturating_mul(1_000), TICK, 50 * MS, MOST))
     }
 
     #[test]

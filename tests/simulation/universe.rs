@@ -1,0 +1,672 @@
+//! The whole product without sockets and threads, in virtual time: one server, its clients, the network.
+//!
+//! Jumps from one moment at which something is due to the next. What is promised is checked where it happens;
+//! the first broken promise ends the run, with its words.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::{ChaCha8Rng, Xoshiro256PlusPlus};
+use rand::{RngExt as _, SeedableRng as _};
+use tickwire::client::{Client, ClientConfig};
+use tickwire::id::{ClientId, ClientSlot, UserData};
+use tickwire::netsim::ProfileConditions;
+use tickwire::proto::channel::LinkConfig;
+use tickwire::proto::event::{DisconnectReason, ServerEvent};
+use tickwire::proto::netcode::{ConnectToken, Key, MAX_DATAGRAM, TokenSpec};
+use tickwire::time::{Timestamp, UnixTime};
+
+use crate::air::{Air, AirSocket, SharedAir, Tapped, server_address};
+use crate::host::{Host, PROTOCOL, Wish};
+use crate::hostile::{Hostile, forgery};
+use crate::ledger::{Ledger, Life};
+use crate::model::{BULK, LOOSE, channels};
+use crate::plan::{Fault, Plan, TIMEOUT};
+use crate::player::{Player, Seat};
+
+pub(crate) type Verdict = Result<(), String>;
+
+/// The calendar when a run begins.
+const EPOCH: u64 = 1_700_000_000;
+
+/// A strangers' forgery comes this often.
+const FORGE_EVERY: Duration = Duration::from_millis(15);
+
+/// The slow checks (queues, memory, zombies) come this often.
+const AUDIT_EVERY: Duration = Duration::from_millis(250);
+
+/// What a test breaks on purpose, to see that the checks can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// One value of one replica is changed before it is looked at.
+    Value,
+    /// One entity is missing from one complete replica.
+    Omission,
+    /// A message that arrived is not passed on.
+    SwallowedMessage,
+    /// A message that arrived is passed on twice.
+    DoubledMessage,
+    /// A client's network is cut for good, and the books do not know.
+    SilentCut,
+}
+
+pub(crate) struct Universe {
+    pub(crate) plan: Plan,
+    pub(crate) now: Timestamp,
+    pub(crate) air: SharedAir,
+    pub(crate) host: Option<Host>,
+    pub(crate) players: Vec<Player>,
+    pub(crate) ledger: Ledger,
+    pub(crate) sabotage: Option<Sabotage>,
+    hostiles: Vec<Hostile>,
+    pub(crate) link: Arc<LinkConfig>,
+    key: Key,
+    pub(crate) rng: Xoshiro256PlusPlus,
+    secrets: ChaCha8Rng,
+    /// The server's calendar is off by so many seconds.
+    pub(crate) wall_off: i64,
+    faults: VecDeque<(Timestamp, Fault)>,
+    /// When a killed server is started again.
+    up_at: Option<Timestamp>,
+    stalled_until: Timestamp,
+    frozen_until: Timestamp,
+    frozen_time: Duration,
+    /// What reached the socket of a server that stands still.
+    socket_queue: VecDeque<Tapped>,
+    forge_at: Option<Timestamp>,
+    audit_at: Timestamp,
+    chatter: u32,
+    /// A player whose client ends starts another.
+    pub(crate) players_return: bool,
+}
+
+impl Universe {
+    pub(crate) fn new(plan: Plan, is_told: bool) -> Self {
+        let seed = plan.setup.seed;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x7157);
+        let mut secrets = ChaCha8Rng::seed_from_u64(rng.random());
+        let key = Key::generate(&mut secrets);
+        let air = Air::new(rng.random(), is_told);
+        let numbered = plan.players.iter().cloned().enumerate();
+        let players = numbered
+            .map(|(index, plan)| Player::new(index, plan, seed))
+            .collect();
+        let mut universe = Self {
+            now: Timestamp::ZERO,
+            air,
+            host: None,
+            players,
+            ledger: Ledger::default(),
+            sabotage: None,
+            hostiles: Vec::new(),
+            link: Arc::new(channels()),
+            key,
+            rng,
+            secrets,
+            wall_off: 0,
+            faults: plan.faults.iter().cloned().collect(),
+            up_at: None,
+            stalled_until: Timestamp::ZERO,
+            frozen_until: Timestamp::ZERO,
+            frozen_time: Duration::ZERO,
+            socket_queue: VecDeque::new(),
+            forge_at: plan.forgers.then_some(Timestamp::from_millis(500)),
+            audit_at: Timestamp::ZERO,
+            chatter: plan.chatter,
+            players_return: true,
+            plan,
+        };
+        universe.start_server();
+        for number in 0..universe.plan.hostiles {
+            universe.join_hostile(number);
+        }
+        universe
+    }
+
+    /// Writes a line into the story.
+    pub(crate) fn tell(&self, name: &'static str, who: u64, what: impl FnOnce() -> String) {
+        self.air.borrow_mut().story.event(name, who, what);
+    }
+
+    /// The calendar of everybody but the server.
+    pub(crate) fn calendar(&self) -> UnixTime {
+        UnixTime(EPOCH + self.now.as_micros() / 1_000_000)
+    }
+
+    /// The server's own calendar.
+    fn wall(&self) -> UnixTime {
+        UnixTime(self.calendar().0.saturating_add_signed(self.wall_off))
+    }
+
+    pub(crate) fn start_server(&mut self) {
+        let started = (EPOCH * 1_000_000 + self.now.as_micros())
+            .saturating_add_signed(self.wall_off * 1_000_000);
+        self.host = Some(Host::start(
+            &self.plan.setup,
+            Arc::clone(&self.link),
+            self.key.clone(),
+            self.now,
+            started,
+            &mut self.secrets,
+        ));
+        self.ledger.server_started();
+        self.tell("server starts", u64::from(self.ledger.server), String::new);
+    }
+
+    pub(crate) fn token(&mut self, client: ClientId) -> ConnectToken {
+        let spec = TokenSpec {
+            protocol_id: PROTOCOL,
+            client,
+            servers: vec![server_address()],
+            created: self.calendar(),
+            expires: self.calendar().plus_seconds(30),
+            timeout_seconds: TIMEOUT.as_secs() as i32,
+            user_data: UserData::default(),
+        };
+        spec.issue(&self.key, &mut self.secrets)
+            .expect("a good token")
+    }
+
+    fn join_hostile(&mut self, number: u32) {
+        let address = SocketAddr::from(([10, 66, number as u8, 6], 666));
+        let client = ClientId(666_000 + u64::from(number));
+        let token = self.token(client);
+        // Some within their allowance, some far above.
+        let eager = self.rng.random_range(1..20);
+        let link = Arc::clone(&self.link);
+        self.hostiles
+            .push(Hostile::new(address, token, link, self.now, eager));
+        let life = Life::new(client, self.ledger.server, true);
+        self.ledger.lives.insert(address, life);
+    }
+
+    /// Starts a player's client with a new token.
+    pub(crate) fn join(&mut self, index: usize) {
+        let id = self.players[index].id;
+        let token = self.token(id);
+        self.join_with(index, token);
+    }
+
+    pub(crate) fn join_with(&mut self, index: usize, token: ConnectToken) {
+        let calendar = self.calendar();
+        let player = &mut self.players[index];
+        let address = player.next_address();
+        self.air.borrow_mut().set_host(address, player.conditions());
+        let inbox = Seat::inbox();
+        let socket = AirSocket {
+            air: Rc::clone(&self.air),
+            address,
+            inbox: Rc::clone(&inbox),
+        };
+        let config = ClientConfig {
+            link: Arc::clone(&self.link),
+            schema: tickwire::game::arena::schema(),
+            protocol_id: Some(PROTOCOL),
+            server: Some(server_address()),
+        };
+        let client = Client::with_socket(config, token, socket, player.clock(self.now), calendar);
+        player.seat = Some(Seat::new(client, address, inbox));
+        player.back_at = None;
+        let id = player.id;
+        let mut life = Life::new(id, self.ledger.server, false);
+        life.was_hindered = self.wall_off != 0 || self.host.is_none() || self.ledger.has_seat(id);
+        self.ledger.lives.insert(address, life);
+        self.tell("joins", id.0, || format!("from {address}"));
+    }
+
+    /// Runs until this moment.
+    pub(crate) fn run_until(&mut self, end: Timestamp) -> Verdict {
+        while let Some(next) = self.next_moment().filter(|next| *next <= end) {
+            self.step(next)?;
+        }
+        self.set_time(end);
+        Ok(())
+    }
+
+    pub(crate) fn run_for(&mut self, time: Duration) -> Verdict {
+        self.run_until(self.now + time)
+    }
+
+    fn set_time(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.air.borrow_mut().set_time(self.now);
+    }
+
+    fn next_moment(&self) -> Option<Timestamp> {
+        let server = self.host.as_ref().map(|host| {
+            let tick = host.pace.next_wake().max(self.stalled_until);
+            let timer = host.next_timer().unwrap_or(tick);
+            tick.min(timer).max(self.frozen_until)
+        });
+        let players = self.players.iter().filter_map(|player| match player.seat {
+            Some(_) => Some(player.next_frame),
+            None => player.back_at,
+        });
+        let hostiles = self.hostiles.iter().map(|hostile| hostile.next);
+        let arrival = self.air.borrow().network.next_arrival();
+        let fault = self.faults.front().map(|(at, _)| *at);
+        [
+            server,
+            arrival,
+            fault,
+            self.up_at,
+            self.forge_at,
+            Some(self.audit_at),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(players)
+        .chain(hostiles)
+        .min()
+    }
+
+    fn step(&mut self, next: Timestamp) -> Verdict {
+        self.set_time(next);
+        self.run_faults()?;
+        if self.up_at.is_some_and(|at| at <= self.now) {
+            self.up_at = None;
+            self.start_server();
+        }
+        self.deliver();
+        self.serve()?;
+        for index in 0..self.players.len() {
+            if self.players[index].seat.is_none() {
+                if self.players[index].back_at.is_some_and(|at| at <= self.now) {
+                    self.join(index);
+                }
+            } else if self.players[index].next_frame <= self.now {
+                self.frame(index)?;
+            }
+        }
+        for hostile in &mut self.hostiles {
+            if hostile.next <= self.now {
+                hostile.act(self.now, &self.air, &mut self.rng);
+            }
+        }
+        self.forge();
+        if self.audit_at <= self.now {
+            self.audit_at = self.now + AUDIT_EVERY;
+            self.audit()?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self) {
+        loop {
+            let arrival = self.air.borrow_mut().deliver();
+            let Some(mut arrival) = arrival else { return };
+            if arrival.to == server_address() {
+                // A socket's buffer, which drops what does not fit.
+                if self.host.is_some() && self.socket_queue.len() < 2_048 {
+                    self.socket_queue.push_back(arrival);
+                }
+            } else if let Some(seat) = self
+                .players
+                .iter()
+                .filter_map(|player| player.seat.as_ref())
+                .find(|seat| seat.address == arrival.to)
+            {
+                let mut inbox = seat.inbox.borrow_mut();
+                if inbox.len() < 1_024 {
+                    inbox.push_back((arrival.from, arrival.bytes));
+                }
+            } else if let Some(hostile) =
+                self.hostiles.iter_mut().find(|it| it.address == arrival.to)
+            {
+                hostile.hear(self.now, arrival.from, &mut arrival.bytes);
+            }
+        }
+    }
+
+    /// What the server's threads do at this moment.
+    fn serve(&mut self) -> Verdict {
+        if self.now < self.frozen_until {
+            return Ok(());
+        }
+        let Some(mut host) = self.host.take() else {
+            self.socket_queue.clear();
+            return Ok(());
+        };
+        let verdict = self.serve_with(&mut host);
+        self.host = Some(host);
+        verdict
+    }
+
+    fn serve_with(&mut self, host: &mut Host) -> Verdict {
+        let mut busy = false;
+        while let Some(mut arrival) = self.socket_queue.pop_front() {
+            host.receive(self.now, arrival.from, &mut arrival.bytes);
+            busy = true;
+        }
+        busy |= host.next_timer().is_some_and(|due| due <= self.now);
+        host.settle(self.now);
+        self.hear_server(host)?;
+        while self.now >= self.stalled_until && host.pace.next_wake() <= self.now {
+            busy = true;
+            let wishes = host.wake(self.now, self.wall())?;
+            for wish in wishes {
+                self.carry_out(host, wish)?;
+            }
+            self.chat_with_players(host);
+            self.flush(host);
+        }
+        if busy {
+            self.hear_server(host)?;
+            self.flush(host);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, host: &mut Host) {
+        let mut buffer = [0; MAX_DATAGRAM];
+        while let Some(transmit) = host.endpoint.poll_transmit(self.now, &mut buffer) {
+            let datagram = &buffer[..transmit.len];
+            self.air
+                .borrow_mut()
+                .send(server_address(), transmit.to, datagram);
+        }
+    }
+
+    /// Takes the server's news, and checks each of them.
+    fn hear_server(&mut self, host: &mut Host) -> Verdict {
+        while let Some(event) = host.endpoint.poll_event() {
+            match &event {
+                ServerEvent::Connected {
+                    slot,
+                    client,
+                    address,
+                    ..
+                } => {
+                    self.tell("enters", client.0, || format!("{slot} at the server"));
+                    self.ledger.joined(self.now, *slot, *client, *address)?;
+                }
+                ServerEvent::Disconnected {
+                    slot,
+                    client,
+                    reason,
+                } => {
+                    self.tell("is out", client.0, || {
+                        format!("{slot} at the server: {reason}")
+                    });
+                    self.ledger.left(*slot, *client, *reason)?;
+                }
+                ServerEvent::Message {
+                    slot,
+                    channel,
+                    message,
+                } => self.ledger.heard(*slot, *channel, message)?,
+                ServerEvent::Input { slot, .. } => self.ledger.wanted(*slot)?,
+                _ => {}
+            }
+            host.forward(event);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, host: &mut Host, wish: Wish) -> Verdict {
+        match wish {
+            Wish::Message(slot, channel, message) => {
+                let Some(address) = self.ledger.address_in(slot) else {
+                    return Ok(());
+                };
+                match host.endpoint.send(slot, channel, &message) {
+                    Ok(()) => self.ledger.life(address)?.down.sent(channel, &message),
+                    Err(error) if !self.ledger.life(address)?.is_hostile => {
+                        return Err(format!("the game's message to {slot}: {error}"));
+                    }
+                    Err(_) => {}
+                }
+            }
+            Wish::Kick(slot) => return self.kick(host, slot),
+        }
+        Ok(())
+    }
+
+    fn kick(&mut self, host: &mut Host, slot: ClientSlot) -> Verdict {
+        if let Some(address) = self.ledger.address_in(slot) {
+            self.ledger.life(address)?.was_kicked = true;
+            let reason = DisconnectReason::Kicked;
+            host.endpoint
+                .disconnect(self.now, slot, reason, "no ghosts");
+        }
+        Ok(())
+    }
+
+    /// The server says something of our own to somebody.
+    fn chat_with_players(&mut self, host: &mut Host) {
+        let seated: Vec<_> = self.ledger.slots().collect();
+        for (slot, address) in seated {
+            if self.rng.random_range(0..1_000) < self.chatter {
+                self.say_down(host, slot, address, 1);
+            }
+        }
+    }
+
+    fn say_down(&mut self, host: &mut Host, slot: ClientSlot, address: SocketAddr, count: u32) {
+        let Ok(life) = self.ledger.life(address) else {
+            return;
+        };
+        for _ in 0..count {
+            let channel = if self.rng.random_bool(0.7) {
+                BULK
+            } else {
+                LOOSE
+            };
+            let message = life.down.next_message(len(&mut self.rng));
+            if host.endpoint.send(slot, channel, &message).is_ok() {
+                life.down.sent(channel, &message);
+            }
+        }
+    }
+
+    /// One frame of a player's game.
+    fn frame(&mut self, index: usize) -> Verdict {
+        let Some(mut seat) = self.players[index].seat.take() else {
+            return Ok(());
+        };
+        let player = &mut self.players[index];
+        player.next_frame = self.now + player.plan.frame;
+        let clock = player.clock(self.now);
+        seat.client.update_at(clock);
+        self.hear_client(index, &mut seat)?;
+        if seat.client.is_over() {
+            if self.players_return {
+                let rest = Duration::from_millis(self.rng.random_range(100..1_000));
+                self.players[index].back_at = Some(self.now + rest);
+            }
+            return Ok(());
+        }
+        seat.play(&mut self.players[index].brain);
+        self.chat_with_server(index, &mut seat)?;
+        let who = self.players[index].id;
+        let lines = seat.check_lines();
+        lines.map_err(|what| format!("{who:?}: {what}"))?;
+        self.players[index].seat = Some(seat);
+        Ok(())
+    }
+
+    fn chat_with_server(&mut self, index: usize, seat: &mut Seat) -> Verdict {
+        let mut count = std::mem::take(&mut self.players[index].burst);
+        count += u32::from(self.rng.random_range(0..1_000) < self.chatter);
+        let life = self.ledger.life(seat.address)?;
+        for _ in 0..count {
+            let channel = if self.rng.random_bool(0.7) {
+                BULK
+            } else {
+                LOOSE
+            };
+            let message = life.up.next_message(len(&mut self.rng));
+            if seat.client.send(channel, &message).is_ok() {
+                life.up.sent(channel, &message);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_faults(&mut self) -> Verdict {
+        while let Some((_, fault)) = self.faults.pop_front_if(|(at, _)| *at <= self.now) {
+            self.strike(&fault)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn strike(&mut self, fault: &Fault) -> Verdict {
+        self.tell("fault", 0, || format!("{fault:?}"));
+        match *fault {
+            Fault::Outage { player, up, down } => self.set_cut(player, (up, down)),
+            Fault::OutageOver { player } => self.set_cut(player, (false, false)),
+            Fault::Roam { player, network } => self.set_network(player, network),
+            Fault::Leave { player, back_after } => self.leave(player, back_after)?,
+            Fault::Crash { player, back_after } => self.crash(player, back_after)?,
+            Fault::Kick { player } => self.kick_player(player)?,
+            Fault::Hitch { player, lasts } => self.players[player].hold(self.now, lasts),
+            Fault::Burst {
+                player,
+                messages,
+                up,
+            } => self.burst(player, messages, up),
+            Fault::Stall { lasts } => self.stalled_until = self.now + lasts,
+            Fault::Freeze { lasts } => {
+                self.frozen_until = self.now + lasts;
+                self.frozen_time = self.frozen_time.max(lasts);
+            }
+            Fault::Drain => self.drain(),
+            Fault::Kill { down } => {
+                self.host = None;
+                self.up_at = Some(self.now + down);
+                self.ledger.hinder_all();
+            }
+            Fault::Wall { off } => {
+                self.wall_off = off;
+                self.ledger.hinder_all();
+            }
+        }
+        Ok(())
+    }
+
+    fn set_cut(&mut self, index: usize, is_cut: (bool, bool)) {
+        self.players[index].is_cut = is_cut;
+        self.apply_network(index);
+    }
+
+    pub(crate) fn set_network(&mut self, index: usize, network: ProfileConditions) {
+        self.players[index].network = network;
+        self.apply_network(index);
+    }
+
+    pub(crate) fn apply_network(&mut self, index: usize) {
+        let player = &self.players[index];
+        if let Some(seat) = &player.seat {
+            let mut air = self.air.borrow_mut();
+            air.set_host(seat.address, player.conditions());
+        }
+    }
+
+    fn leave(&mut self, index: usize, back_after: Duration) -> Verdict {
+        if let Some(seat) = &mut self.players[index].seat {
+            self.ledger.life(seat.address)?.said_goodbye = true;
+            seat.client.disconnect();
+            // The next frame hears of the end, and plans the return.
+            self.players[index].hold(self.now, back_after);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn crash(&mut self, index: usize, back_after: Duration) -> Verdict {
+        if let Some(seat) = self.players[index].seat.take() {
+            self.ledger.life(seat.address)?.crashed_at = Some(self.now);
+            self.players[index].back_at = Some(self.now + back_after);
+        }
+        Ok(())
+    }
+
+    fn kick_player(&mut self, index: usize) -> Verdict {
+        let Some(address) = self.players[index].seat.as_ref().map(|seat| seat.address) else {
+            return Ok(());
+        };
+        let Some(slot) = self.ledger.life(address)?.slot else {
+            return Ok(());
+        };
+        let Some(mut host) = self.host.take() else {
+            return Ok(());
+        };
+        let mine = self.ledger.address_in(slot) == Some(address);
+        let verdict = if mine {
+            self.kick(&mut host, slot)
+        } else {
+            Ok(())
+        };
+        self.host = Some(host);
+        verdict
+    }
+
+    fn burst(&mut self, index: usize, messages: u32, up: bool) {
+        if up {
+            self.players[index].burst += messages;
+            return;
+        }
+        let address = self.players[index].seat.as_ref().map(|seat| seat.address);
+        let seated = self.ledger.slots().find(|(_, at)| Some(*at) == address);
+        if let Some((slot, address)) = seated
+            && let Some(mut host) = self.host.take()
+        {
+            self.say_down(&mut host, slot, address, messages);
+            self.host = Some(host);
+        }
+    }
+
+    fn drain(&mut self) {
+        self.ledger.server_drains();
+        if let Some(host) = &mut self.host {
+            host.endpoint.refuse_newcomers();
+            let reason = DisconnectReason::ServerShutdown;
+            host.endpoint.disconnect_all(self.now, reason, "see you");
+        }
+    }
+
+    fn forge(&mut self) {
+        if self.forge_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        self.forge_at = Some(self.now + FORGE_EVERY);
+        let mut air = self.air.borrow_mut();
+        let forged = {
+            let heard: Vec<_> = air.tap.iter().collect();
+            forgery(&heard, &mut self.rng)
+        };
+        if let Some(forged) = forged {
+            air.send(forged.from, forged.to, &forged.bytes);
+        }
+    }
+
+    pub(crate) const fn frozen_time(&self) -> Duration {
+        self.frozen_time
+    }
+
+    /// Everything that goes wrong stops going wrong.
+    pub(crate) fn end_trouble(&mut self, network: ProfileConditions) {
+        self.tell("calm", 0, String::new);
+        self.faults.clear();
+        self.hostiles.clear();
+        self.forge_at = None;
+        self.chatter = 0;
+        self.wall_off = 0;
+        for index in 0..self.players.len() {
+            self.players[index].burst = 0;
+            self.players[index].is_cut = (false, false);
+            self.set_network(index, network);
+        }
+    }
+}
+
+/// Mostly short, sometimes as long as it gets.
+fn len(rng: &mut Xoshiro256PlusPlus) -> usize {
+    if rng.random_bool(0.8) {
+        rng.random_range(8..64)
+    } else {
+        rng.random_range(64..=1_000)
+    }
+}
