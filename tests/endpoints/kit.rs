@@ -76,8 +76,6 @@ pub(crate) struct Kit {
     pub(crate) server_events: Vec<ServerEvent>,
     /// Datagrams that a driver would charge to a player.
     pub(crate) charged: u64,
-    /// A world that stands still publishes nothing.
-    pub(crate) is_paused: bool,
     setup: Setup,
     schema: Arc<Schema>,
     key: Key,
@@ -155,7 +153,6 @@ impl Kit {
             server,
             server_events: Vec::new(),
             charged: 0,
-            is_paused: false,
             setup,
             history: FrameHistory::new(Arc::clone(&schema), frames).expect("good limits"),
             schema,

@@ -325,7 +325,7 @@ fn a_world_that_stands_still_loses_nobody() {
     let mut kit = Kit::new(Setup::default());
     let ada = kit.join(1);
     kit.run(Duration::from_millis(500));
-    kit.is_paused = true;
+    kit.pause_the_world();
     kit.run(Duration::from_secs(30));
     assert_eq!(kit.reason(ada), None);
     let slot = kit.slot_of(1);
