@@ -2,7 +2,11 @@
 //!
 //! Everything here waits for something to happen, at most [`PATIENCE`], and never for a time to pass.
 #![cfg(all(feature = "server", feature = "client"))]
-#![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod commands;
 mod documents;

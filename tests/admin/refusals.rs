@@ -84,7 +84,7 @@ fn a_body_that_is_not_understood_is_refused_with_a_word_about_it() {
     let house = House::open();
     for (path, body, says) in [
         ("/connect-token", "7", "expected struct"),
-        ("/connect-token", r#"{"client_id": -1}"#, "client_id"),
+        ("/connect-token", r#"{"client_id": -1}"#, "u64"),
         (
             "/connect-token",
             r#"{"client": 7}"#,
@@ -98,7 +98,7 @@ fn a_body_that_is_not_understood_is_refused_with_a_word_about_it() {
         let answer = post(house.port(), path, body);
         assert_eq!(answer.status, 400, "{path} {body}");
         let error = answer.error();
-        assert!(error.contains(says) || says == "client_id", "{error}");
+        assert!(error.contains(says), "{error}");
     }
     assert!(!house.admin.is_draining());
     let long = format!(r#"{{"client_id": 7, "text": "{}"}}"#, "x".repeat(5_000));
@@ -151,7 +151,7 @@ fn an_address_that_others_reach_needs_a_token() {
             "{error}"
         );
     }
-    bind("0.0.0.0:0", Some(TOKEN), None).expect("with a token it may");
+    let _ = bind("0.0.0.0:0", Some(TOKEN), None).expect("with a token it may");
     for token in ["", "short", "with spaces in it, but long"] {
         let error = bind("127.0.0.1:0", Some(token), None).expect_err("refused");
         assert!(error.to_string().contains("openssl rand"), "{error}");
