@@ -21,6 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 pub(super) use self::core::{Command, Core};
+use super::admission::AdmissionConfig;
 use super::clock::{ServerClock, calendar};
 use super::metrics::Counter;
 use super::socket::{Batch, RECEIVE_BUFFER, SendQueue, receive_batch};
@@ -43,6 +44,7 @@ pub(super) struct Shard {
     pub(super) clock: ServerClock,
     pub(super) frames: watch::Receiver<Option<Arc<TickFrame>>>,
     pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) limits: watch::Receiver<AdmissionConfig>,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) drain_timeout: Duration,
 }
@@ -51,6 +53,7 @@ pub(super) struct Shard {
 enum Wake {
     Stop,
     Frame,
+    Limits,
     Command(Command),
     Timer,
     Socket,
@@ -86,6 +89,7 @@ impl Shard {
                     // Without a tick loop there is nothing to serve.
                     if changed.is_ok() { Wake::Frame } else { Wake::Stop }
                 }
+                Ok(()) = self.limits.changed() => Wake::Limits,
                 Some(command) = self.commands.recv() => Wake::Command(command),
                 _ = timer.tick() => Wake::Timer,
                 _ = socket.writable(), if !queue.is_empty() => Wake::Socket,
@@ -104,6 +108,7 @@ impl Shard {
                         self.core.publish(now, frame);
                     }
                 }
+                Wake::Limits => self.core.set_limits(*self.limits.borrow_and_update()),
                 Wake::Command(command) => self.carry_out(now, command),
                 Wake::Timer => {
                     self.core.set_wall_clock(calendar());
