@@ -12,12 +12,13 @@ mod tests;
 
 use std::io;
 use std::net::UdpSocket as StdSocket;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 pub(super) use self::core::{Command, Core};
@@ -30,6 +31,9 @@ use crate::time::Timestamp;
 
 /// How long a shard rests at most: timers of sessions are due to about this.
 const TIMER: Duration = Duration::from_millis(5);
+
+/// How long it rests where there is no session: what remains is to look at the calendar and to show counters.
+const IDLE_TIMER: Duration = Duration::from_millis(100);
 
 /// Commands that are carried out before datagrams get a turn.
 const COMMANDS_AT_ONCE: usize = 256;
@@ -77,8 +81,8 @@ impl Shard {
         socket.writable().await?;
         let mut queue = SendQueue::new(socket.local_addr()?);
         let mut buffer = Box::new([0; RECEIVE_BUFFER]);
-        let mut timer = interval(TIMER);
-        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut timer = pin!(sleep(TIMER));
+        let mut is_idle = false;
         self.core.set_wall_clock(calendar());
         let mut deadline = None;
         loop {
@@ -91,11 +95,12 @@ impl Shard {
                 }
                 Ok(()) = self.limits.changed() => Wake::Limits,
                 Some(command) = self.commands.recv() => Wake::Command(command),
-                _ = timer.tick() => Wake::Timer,
+                () = &mut timer => Wake::Timer,
                 _ = socket.writable(), if !queue.is_empty() => Wake::Socket,
                 _ = socket.readable() => Wake::Socket,
             };
             let now = self.clock.now();
+            let is_timer = matches!(wake, Wake::Timer);
             match wake {
                 Wake::Stop => {
                     let text = self.stop.borrow_and_update().clone();
@@ -122,6 +127,12 @@ impl Shard {
                 }
             }
             self.core.settle(now);
+            let has_work = !self.core.is_empty();
+            if is_timer || (is_idle && has_work) {
+                is_idle = !has_work;
+                let rest = if is_idle { IDLE_TIMER } else { TIMER };
+                timer.as_mut().reset(Instant::now() + rest);
+            }
             self.transmit(now, &socket, &mut queue);
             if deadline.is_some_and(|deadline| self.is_over(now, deadline, &queue)) {
                 self.core.mirror();
