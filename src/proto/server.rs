@@ -23,7 +23,7 @@ use crate::proto::control::Hello;
 use crate::proto::event::{DisconnectReason, SendError, ServerEvent, Warning};
 use crate::proto::netcode::{self, End, NetcodeServer, Received, Registry, SessionEvent, Transmit};
 use crate::proto::snapshot::{Schema, Scratch, TickFrame, ViewConfig, ViewStats};
-use crate::proto::stats::{EndpointStats, Rejection, SessionRejection};
+use crate::proto::stats::{EndpointStats, Rejection, SessionRejection, Traffic};
 use crate::time::{TickRate, Timestamp, UnixTime};
 use player::{Cause, Context, News, Next, Player};
 
@@ -146,6 +146,9 @@ impl ServerEndpoint {
             Received::Payload { slot, payload } => {
                 sender = Some(slot);
                 self.receive_payload(now, slot, payload);
+                if let Some(player) = find(&mut self.players, slot) {
+                    player.received.count(datagram.len());
+                }
             }
             Received::Handled => {}
             Received::Rejected(by) => self.reject(Rejection::Netcode(by)),
@@ -171,6 +174,8 @@ impl ServerEndpoint {
         };
         let heard = player.receive(&context, payload, &mut self.events);
         let has_messages = player.note_messages();
+        self.stats.verdicts.acked += heard.payloads.acked;
+        self.stats.verdicts.lost += heard.payloads.lost;
         for rejection in heard.rejections() {
             self.stats.rejections.count(rejection);
         }
@@ -366,13 +371,16 @@ impl ServerEndpoint {
                     snapshot_every: self.config.snapshot_every,
                     frame: self.frame.as_ref(),
                 };
-                let scratch = &mut self.scratch;
+                let (scratch, told) = (&mut self.scratch, player.view.stats());
                 let sent = self.netcode.seal(now, slot, buffer, |payload| {
                     player.write_payload(&news, payload, scratch)
                 });
-                if sent.is_none() {
-                    player.end_turn();
+                match &sent {
+                    Some(transmit) => player.sent.count(transmit.len),
+                    None => player.end_turn(),
                 }
+                let views = &mut self.stats.views;
+                views.add_since(&told, &player.view.stats());
                 sent
             }
             Next::Gone => {
@@ -473,6 +481,13 @@ impl ServerEndpoint {
     #[must_use]
     pub fn view_stats(&self, slot: ClientSlot) -> Option<ViewStats> {
         Some(peek(&self.players, slot)?.view.stats())
+    }
+
+    /// The datagrams with payloads of one client: what it sent, and what it was sent.
+    #[must_use]
+    pub fn traffic(&self, slot: ClientSlot) -> Option<(Traffic, Traffic)> {
+        let player = peek(&self.players, slot)?;
+        Some((player.received, player.sent))
     }
 
     /// Who a client is.

@@ -120,6 +120,15 @@ impl Traffic {
     }
 }
 
+/// What became of the payloads that were sent, as far as a verdict is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Known to have arrived.
+    pub acked: u64,
+    /// Given up.
+    pub lost: u64,
+}
+
 /// What one endpoint counted since it began.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointStats {
@@ -133,4 +142,8 @@ pub struct EndpointStats {
     pub connects: u64,
     /// Sessions that ended.
     pub disconnects: u64,
+    /// What became of payloads. (The server's endpoint counts it.)
+    pub verdicts: Verdicts,
+    /// What all clients were told of the world. (The server's endpoint counts it.)
+    pub views: snapshot::ViewStats,
 }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::admission::AdmissionConfig;
 use super::clock::ServerClock;
 use super::directory::{Directory, Resident};
+use super::figures::ClientFigures;
 use super::metrics::{ServerStats, ShardMetrics, ShardStats};
 use super::shard::{Command, Stop};
 use super::tick::TickMetrics;
@@ -45,6 +46,15 @@ pub(super) struct ShardLink {
     pub(super) commands: mpsc::Sender<Command>,
 }
 
+impl ShardLink {
+    fn read(&self) -> ShardStats {
+        let mut stats = self.metrics.read();
+        let waiting = self.commands.max_capacity() - self.commands.capacity();
+        stats.commands = waiting as u64;
+        stats
+    }
+}
+
 impl Shared {
     /// Asks every thread to end; only the first call counts.
     pub(super) fn stop(&self, text: &str) {
@@ -60,6 +70,26 @@ impl Shared {
             world.unpark();
         }
     }
+}
+
+/// How full the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Places taken.
+    pub seated: usize,
+    /// Places there are.
+    pub capacity: usize,
+}
+
+/// Somebody who is connected, and how they are doing.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientState {
+    /// Who and where.
+    pub resident: Resident,
+    /// How long the session has lasted.
+    pub connected_seconds: f64,
+    /// Measured and counted; all zero in the first second.
+    pub figures: ClientFigures,
 }
 
 /// A handle to look at a running server and to steer it; cheap to clone, usable from any thread.
@@ -79,11 +109,7 @@ impl ServerControl {
     #[must_use]
     pub fn stats(&self) -> ServerStats {
         let shared = &self.shared;
-        let shards: Vec<_> = shared
-            .shards
-            .iter()
-            .map(|shard| shard.metrics.read())
-            .collect();
+        let shards: Vec<_> = shared.shards.iter().map(ShardLink::read).collect();
         let mut total = ShardStats::default();
         for shard in &shards {
             total.merge(shard);
@@ -97,6 +123,36 @@ impl ServerControl {
             total,
             shards,
         }
+    }
+
+    /// How long ago the world last moved: more than a few ticks' time means that it is stuck.
+    #[must_use]
+    pub fn tick_age(&self) -> Duration {
+        let shared = &self.shared;
+        let last = shared.tick.played_at().max(shared.started);
+        shared.clock.now().since(last)
+    }
+
+    /// How many places are taken, of how many.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let directory = &self.shared.directory;
+        Standing {
+            seated: directory.seated(),
+            capacity: directory.capacity(),
+        }
+    }
+
+    /// Everybody with their figures, by place; the figures are a second old at most.
+    #[must_use]
+    pub fn clients(&self) -> Vec<ClientState> {
+        let (directory, now) = (&self.shared.directory, self.shared.clock.now());
+        let states = directory.roster().into_iter().map(|resident| ClientState {
+            resident,
+            connected_seconds: now.since(resident.since).as_secs_f64(),
+            figures: directory.figures().read(resident.slot).unwrap_or_default(),
+        });
+        states.collect()
     }
 
     /// Who is connected, by place.

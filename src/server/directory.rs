@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dashmap::{DashMap, Entry};
 
+use super::figures::FigureTable;
 use crate::id::{ClientId, ClientSlot};
 use crate::proto::netcode::{Claim, Registry, SeatRefusal, TokenMac};
 use crate::time::{Timestamp, UnixTime};
@@ -57,6 +58,7 @@ pub struct Directory {
     roster: DashMap<u32, Resident>,
     addresses: DashMap<SocketAddr, (ShardIndex, ClientSlot)>,
     places: Mutex<Places>,
+    figures: FigureTable,
 }
 
 /// What has to be counted exactly.
@@ -104,6 +106,7 @@ impl Directory {
                 expiring: BTreeMap::new(),
                 forgotten_until: UnixTime(0),
             }),
+            figures: FigureTable::new(max_clients),
         }
     }
 
@@ -124,6 +127,12 @@ impl Directory {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.places().seats.len()
+    }
+
+    /// What each place's client was last seen at.
+    #[must_use]
+    pub const fn figures(&self) -> &FigureTable {
+        &self.figures
     }
 
     /// How many used tokens are remembered.

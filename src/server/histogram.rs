@@ -6,6 +6,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
+use serde::Serialize;
+
 /// Buckets to a doubling, and as many for the first microseconds one by one.
 const STEPS: usize = 8;
 const STEPS_LOG2: usize = STEPS.trailing_zeros() as usize;
@@ -18,6 +20,34 @@ const BUCKETS: usize = STEPS * (DOUBLINGS + 1);
 pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
     max_micros: AtomicU64,
+    sum_micros: AtomicU64,
+}
+
+/// What a histogram held, in a few buckets that its own add up to exactly.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Distribution {
+    /// Durations in seconds, rising, and how many fell between the one before and it.
+    pub buckets: Vec<(f64, u64)>,
+    /// How many there were, those above the last bucket too.
+    pub count: u64,
+    /// Their sum in seconds.
+    pub sum_seconds: f64,
+}
+
+impl Distribution {
+    /// Adds another one with the same buckets.
+    pub fn merge(&mut self, other: &Self) {
+        if self.buckets.is_empty() {
+            self.buckets.clone_from(&other.buckets);
+        } else {
+            for ((_, ours), (_, theirs)) in self.buckets.iter_mut().zip(&other.buckets) {
+                *ours += theirs;
+            }
+        }
+        self.count += other.count;
+        self.sum_seconds += other.sum_seconds;
+    }
 }
 
 impl Default for Histogram {
@@ -25,6 +55,7 @@ impl Default for Histogram {
         Self {
             buckets: [const { AtomicU64::new(0) }; BUCKETS],
             max_micros: AtomicU64::new(0),
+            sum_micros: AtomicU64::new(0),
         }
     }
 }
@@ -35,6 +66,36 @@ impl Histogram {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket_of(micros)].fetch_add(1, Ordering::Relaxed);
         self.max_micros.fetch_max(micros, Ordering::Relaxed);
+        self.sum_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// The histogram in fewer buckets, which end below these microseconds. A bound that is not
+    /// the end of a bucket of ours (see [`is_exact`]) puts some durations into the next one.
+    #[must_use]
+    pub fn distribution(&self, bounds_micros: &[u64]) -> Distribution {
+        let mut buckets: Vec<_> = bounds_micros
+            .iter()
+            .map(|micros| (*micros as f64 / 1e6, 0))
+            .collect();
+        let (mut at, mut count) = (0, 0);
+        for (bucket, cell) in self.buckets.iter().enumerate() {
+            let here = cell.load(Ordering::Relaxed);
+            count += here;
+            while bounds_micros
+                .get(at)
+                .is_some_and(|bound| upper_bound(bucket) >= *bound)
+            {
+                at += 1;
+            }
+            if let Some((_, sum)) = buckets.get_mut(at) {
+                *sum += here;
+            }
+        }
+        Distribution {
+            buckets,
+            count,
+            sum_seconds: self.sum_micros.load(Ordering::Relaxed) as f64 / 1e6,
+        }
     }
 
     /// How many were counted.
@@ -71,6 +132,12 @@ impl Histogram {
         }
         Duration::ZERO
     }
+}
+
+/// Whether a bucket ends exactly below so many microseconds.
+#[must_use]
+pub fn is_exact(micros: u64) -> bool {
+    micros > 0 && bucket_of(micros) != bucket_of(micros - 1)
 }
 
 fn bucket_of(micros: u64) -> usize {
@@ -135,6 +202,39 @@ mod tests {
             );
         }
         assert_eq!(histogram.count(), 10_000);
+    }
+
+    #[test]
+    fn fewer_buckets_hold_what_a_plain_count_finds() {
+        let bounds = [64, 512, 6_144, 65_536];
+        assert!(bounds.into_iter().all(is_exact));
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let histogram = Histogram::default();
+        let all: Vec<u64> = (0..5_000)
+            .map(|_| {
+                let top: u64 = 1 << rng.random_range(0..20);
+                rng.random_range(0..=top)
+            })
+            .collect();
+        for micros in &all {
+            histogram.record(Duration::from_micros(*micros));
+        }
+        let told = histogram.distribution(&bounds);
+        let mut from = 0;
+        for (bound, (seconds, count)) in bounds.into_iter().zip(&told.buckets) {
+            let truth = all.iter().filter(|it| (from..bound).contains(*it)).count();
+            assert_eq!((*seconds, *count), (bound as f64 / 1e6, truth as u64));
+            from = bound;
+        }
+        assert_eq!(told.count, 5_000);
+        let sum = all.iter().sum::<u64>() as f64 / 1e6;
+        assert!((told.sum_seconds - sum).abs() < 1e-9);
+
+        let mut twice = Distribution::default();
+        twice.merge(&told);
+        twice.merge(&told);
+        assert_eq!(twice.count, 10_000);
+        assert_eq!(twice.buckets[3].1, 2 * told.buckets[3].1);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! here is ever reset: rates are the reader's subtraction.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::histogram::{Distribution, Histogram};
 use crate::names::named;
 use crate::proto::stats::{EndpointStats, Rejections};
 
@@ -34,6 +36,16 @@ named! {
         ClientsOverrun = 17, "clients_overrun", "clients dropped because a reliable message did not fit their buffer";
         Connects = 18, "connects", "sessions that began";
         Disconnects = 19, "disconnects", "sessions that ended";
+        PayloadsAcked = 20, "payloads_acked", "datagrams with payloads that clients acknowledged";
+        PayloadsLost = 21, "payloads_lost", "datagrams with payloads that were given up";
+        SnapshotParts = 22, "snapshot_parts", "parts of snapshots written, each in a datagram";
+        SnapshotBytes = 23, "snapshot_bytes", "bytes of these parts";
+        PartsAlone = 24, "parts_alone", "parts whose deltas no cohort could share";
+        PartsWithoutBaseline = 25, "parts_without_baseline", "parts that built on no snapshot the client was known to hold";
+        EntitiesChanged = 26, "entities_changed", "entities told with a delta";
+        EntitiesEntered = 27, "entities_entered", "entities told from nothing";
+        EntitiesDeferred = 28, "entities_deferred", "entities whose change did not fit into a client's budget";
+        EntitiesWithheld = 29, "entities_withheld", "entities that could not enter a view yet";
     }
 }
 
@@ -46,11 +58,26 @@ const _: () = {
     }
 };
 
+/// Where the buckets of tick times end, in microseconds: around the budgets of 120, 60 and 30 Hz.
+pub const TICK_BOUNDS_US: [u64; 14] = [
+    64, 128, 256, 512, 1_024, 2_048, 4_096, 6_144, 8_192, 12_288, 16_384, 24_576, 32_768, 65_536,
+];
+
+/// Where the buckets of round trips end, in microseconds: from one machine to the other side of the world.
+pub const ROUND_TRIP_BOUNDS_US: [u64; 15] = [
+    1_024, 2_048, 4_096, 8_192, 16_384, 24_576, 32_768, 49_152, 65_536, 98_304, 131_072, 196_608,
+    262_144, 524_288, 1_048_576,
+];
+
 /// The cells of one shard.
 #[derive(Debug)]
 pub struct ShardMetrics {
     counters: [AtomicU64; Counter::COUNT],
     sessions: AtomicU64,
+    /// The tick loop writes this one: what it found in the shard's inbox the last time.
+    inbox: AtomicU64,
+    /// The round trip of each client, looked at once a second.
+    round_trips: Histogram,
     /// In the order of [`Rejections::iter`].
     rejections: Box<[AtomicU64]>,
 }
@@ -60,6 +87,8 @@ impl Default for ShardMetrics {
         Self {
             counters: [const { AtomicU64::new(0) }; Counter::COUNT],
             sessions: AtomicU64::new(0),
+            inbox: AtomicU64::new(0),
+            round_trips: Histogram::default(),
             rejections: Rejections::default()
                 .iter()
                 .map(|_| AtomicU64::new(0))
@@ -84,9 +113,30 @@ impl ShardMetrics {
         self.sessions.store(sessions as u64, Ordering::Relaxed);
         self.store(Counter::Connects, endpoint.connects);
         self.store(Counter::Disconnects, endpoint.disconnects);
+        self.store(Counter::PayloadsAcked, endpoint.verdicts.acked);
+        self.store(Counter::PayloadsLost, endpoint.verdicts.lost);
+        let views = &endpoint.views;
+        self.store(Counter::SnapshotParts, views.parts);
+        self.store(Counter::SnapshotBytes, views.bytes);
+        self.store(Counter::PartsAlone, views.alone);
+        self.store(Counter::PartsWithoutBaseline, views.without_baseline);
+        self.store(Counter::EntitiesChanged, views.changed);
+        self.store(Counter::EntitiesEntered, views.entered);
+        self.store(Counter::EntitiesDeferred, views.deferred);
+        self.store(Counter::EntitiesWithheld, views.withheld);
         for (cell, (_, _, count)) in self.rejections.iter().zip(endpoint.rejections.iter()) {
             cell.store(count, Ordering::Relaxed);
         }
+    }
+
+    /// Notes a client's round trip.
+    pub fn note_round_trip(&self, round_trip: Duration) {
+        self.round_trips.record(round_trip);
+    }
+
+    /// Notes how many events the tick loop found waiting.
+    pub fn note_inbox(&self, events: u64) {
+        self.inbox.store(events, Ordering::Relaxed);
     }
 
     fn store(&self, counter: Counter, value: u64) {
@@ -106,6 +156,9 @@ impl ShardMetrics {
         }
         ShardStats {
             sessions: self.sessions.load(Ordering::Relaxed),
+            inbox: self.inbox.load(Ordering::Relaxed),
+            commands: 0,
+            round_trips: self.round_trips.distribution(&ROUND_TRIP_BOUNDS_US),
             counters: Counters(
                 self.counters
                     .each_ref()
@@ -146,11 +199,17 @@ impl Serialize for Counters {
 }
 
 /// What one shard, or all together, counted since the start.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ShardStats {
     /// Sessions now.
     pub sessions: u64,
+    /// Events that waited for the tick loop when it last looked.
+    pub inbox: u64,
+    /// Commands that wait for the shard now.
+    pub commands: u64,
+    /// The smoothed round trip of each client, once a second.
+    pub round_trips: Distribution,
     /// Everything by name.
     pub counters: Counters,
     /// Dropped datagrams by `room.reason`, those that happened.
@@ -161,6 +220,9 @@ impl ShardStats {
     /// Adds what another shard counted.
     pub fn merge(&mut self, other: &Self) {
         self.sessions += other.sessions;
+        self.inbox += other.inbox;
+        self.commands += other.commands;
+        self.round_trips.merge(&other.round_trips);
         for (ours, theirs) in self.counters.0.iter_mut().zip(other.counters.0) {
             *ours += theirs;
         }
@@ -192,8 +254,22 @@ pub struct InputCounts {
     pub rejected: u64,
 }
 
-/// How the world's thread is doing.
+/// How often deltas were encoded for all clients of a cohort at once.
+///
+/// Counted when a frame is replaced: a shard that is late may still add to it afterwards, which is not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CohortCounts {
+    /// Cohorts that were encoded.
+    pub built: u64,
+    /// Frames whose entities were encoded from nothing.
+    pub absolute: u64,
+    /// Times a shard waited for another one that was encoding.
+    pub waited: u64,
+}
+
+/// How the world's thread is doing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TickStats {
     /// The newest tick that was played.
@@ -206,6 +282,10 @@ pub struct TickStats {
     pub p99_us: u64,
     /// The longest, in microseconds.
     pub max_us: u64,
+    /// What ticks' work took, in buckets.
+    pub work: Distribution,
+    /// Shared encodings.
+    pub cohorts: CohortCounts,
     /// Wakes that found more than one tick due.
     pub overruns: u64,
     /// Wall time that was given up because the world was too far behind, in microseconds.
@@ -243,6 +323,7 @@ pub struct ServerStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::histogram::is_exact;
 
     #[test]
     fn what_is_counted_is_read_and_summed() {
@@ -256,6 +337,30 @@ mod tests {
         assert_eq!(total.get(Counter::BytesSent), 1_234);
         assert_eq!(total.get(Counter::StrangersLimited), 1);
         assert_eq!(total.get(Counter::Connects), 0);
+    }
+
+    #[test]
+    fn bounds_are_ends_of_buckets_so_that_nothing_is_counted_on_the_wrong_side() {
+        for bounds in [&TICK_BOUNDS_US[..], &ROUND_TRIP_BOUNDS_US] {
+            assert!(bounds.is_sorted());
+            assert!(bounds.iter().all(|micros| is_exact(*micros)), "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn round_trips_and_queues_are_summed_over_shards() {
+        let (left, right) = (ShardMetrics::default(), ShardMetrics::default());
+        left.note_round_trip(Duration::from_millis(20));
+        right.note_round_trip(Duration::from_millis(300));
+        right.note_inbox(3);
+        let mut total = ShardStats::default();
+        total.merge(&left.read());
+        total.merge(&right.read());
+        assert_eq!((total.inbox, total.round_trips.count), (3, 2));
+        assert!((total.round_trips.sum_seconds - 0.32).abs() < 1e-9);
+        let filled = total.round_trips.buckets.iter().filter(|it| it.1 > 0);
+        let bounds: Vec<_> = filled.map(|it| it.0).collect();
+        assert_eq!(bounds, [0.024_576, 0.524_288]);
     }
 
     #[test]

@@ -10,11 +10,13 @@
 //! and [`ServerHandle::shutdown`] ends them, after every client was told why. All threads are the server's
 //! own: a caller needs no runtime, except for [`Server::run`].
 
+pub mod admin;
 pub mod admission;
 pub mod clock;
 mod config;
 mod control;
 pub mod directory;
+pub mod figures;
 pub mod histogram;
 pub mod metrics;
 mod shard;
@@ -24,6 +26,6 @@ mod start;
 mod tick;
 
 pub use config::{ConfigError, MAX_CLIENTS, MAX_SHARDS, ServerConfig};
-pub use control::{ServerControl, ServerHandle};
+pub use control::{ClientState, ServerControl, ServerHandle, Standing};
 pub use start::{Server, ServerError};
 pub use tick::FrameHook;

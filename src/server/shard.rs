@@ -35,6 +35,9 @@ const TIMER: Duration = Duration::from_millis(5);
 /// How long it rests where there is no session: what remains is to look at the calendar and to show counters.
 const IDLE_TIMER: Duration = Duration::from_millis(100);
 
+/// Every client's figures are shown once in so many timers: once a second.
+const SURVEY_TIMERS: usize = 200;
+
 /// Commands that are carried out before datagrams get a turn.
 const COMMANDS_AT_ONCE: usize = 256;
 
@@ -118,6 +121,7 @@ impl Shard {
                 Wake::Timer => {
                     self.core.set_wall_clock(calendar());
                     self.core.mirror();
+                    self.core.survey();
                 }
                 Wake::Socket => {
                     let batch = receive_batch(&socket, &mut buffer, |from, datagram| {

@@ -179,6 +179,11 @@ impl<G: Game> Server<G> {
             clock,
             inboxes,
             inbox_size: self.config.inbox,
+            shards: shared
+                .shards
+                .iter()
+                .map(|shard| Arc::clone(&shard.metrics))
+                .collect(),
             outlets: outlets(&shared, &link),
             frames,
             hook: self.hook,

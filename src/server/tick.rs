@@ -17,14 +17,14 @@ use tracing::error;
 pub(super) use self::outlet::{Outlet, QUEUE};
 use super::clock::ServerClock;
 use super::histogram::Histogram;
-use super::metrics::{InputCounts, TickStats};
+use super::metrics::{CohortCounts, InputCounts, ShardMetrics, TICK_BOUNDS_US, TickStats};
 use super::shard::Command;
 use crate::game::{Game, InputStats, Outgoing, Pace, Player, Recipients, Simulation};
 use crate::id::ClientSlot;
 use crate::proto::channel::ChannelId;
 use crate::proto::event::{DisconnectReason, ServerEvent};
-use crate::proto::snapshot::{FrameError, TickFrame};
-use crate::time::Tick;
+use crate::proto::snapshot::{CohortStats, FrameError, TickFrame};
+use crate::time::{Tick, Timestamp};
 
 /// Called with every frame, on the world's thread: keep it short.
 pub type FrameHook = Box<dyn FnMut(&Arc<TickFrame>) + Send>;
@@ -37,7 +37,10 @@ pub(super) struct TickMetrics {
     overruns: AtomicU64,
     bad_frames: AtomicU64,
     skipped_us: AtomicU64,
+    /// When the last tick was played, in microseconds of the server's clock.
+    played_at: AtomicU64,
     inputs: InputMetrics,
+    cohorts: CohortMetrics,
     pub(super) commands_delayed: AtomicU64,
     pub(super) commands_lost: AtomicU64,
 }
@@ -50,6 +53,11 @@ impl TickMetrics {
         }
     }
 
+    /// When the last tick was played; the origin of the clock before the first.
+    pub(super) fn played_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.played_at.load(Ordering::Relaxed))
+    }
+
     pub(super) fn read(&self) -> TickStats {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         TickStats {
@@ -58,6 +66,8 @@ impl TickMetrics {
             p50_us: micros(self.work.quantile(0.5)),
             p99_us: micros(self.work.quantile(0.99)),
             max_us: micros(self.work.max()),
+            work: self.work.distribution(&TICK_BOUNDS_US),
+            cohorts: self.cohorts.read(),
             overruns: self.overruns.load(Ordering::Relaxed),
             skipped_us: self.skipped_us.load(Ordering::Relaxed),
             inputs: self.inputs.read(),
@@ -98,6 +108,32 @@ impl InputMetrics {
     }
 }
 
+/// How often the frames' shared encodings were built, added up when a frame is replaced.
+#[derive(Debug, Default)]
+struct CohortMetrics {
+    built: AtomicU64,
+    absolute: AtomicU64,
+    waited: AtomicU64,
+}
+
+impl CohortMetrics {
+    fn add(&self, frame: CohortStats) {
+        self.built.fetch_add(frame.built.into(), Ordering::Relaxed);
+        self.absolute
+            .fetch_add(frame.absolute.into(), Ordering::Relaxed);
+        self.waited
+            .fetch_add(frame.waited.into(), Ordering::Relaxed);
+    }
+
+    fn read(&self) -> CohortCounts {
+        CohortCounts {
+            built: self.built.load(Ordering::Relaxed),
+            absolute: self.absolute.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// The world and its roads to the shards.
 pub(super) struct TickLoop<G: Game> {
     pub(super) simulation: Simulation<G>,
@@ -105,6 +141,8 @@ pub(super) struct TickLoop<G: Game> {
     /// One for each shard, in their order, and how much of it is taken a tick.
     pub(super) inboxes: Vec<Receiver<ServerEvent>>,
     pub(super) inbox_size: usize,
+    /// Where each inbox's depth is shown.
+    pub(super) shards: Vec<Arc<ShardMetrics>>,
     pub(super) outlets: Vec<Outlet>,
     pub(super) frames: watch::Sender<Option<Arc<TickFrame>>>,
     pub(super) hook: Option<FrameHook>,
@@ -153,7 +191,11 @@ impl<G: Game> TickLoop<G> {
         self.deliver();
         self.metrics.inputs.mirror(&self.simulation.stats().inputs);
         self.metrics.tick.store(tick.0, Ordering::Relaxed);
-        self.metrics.work.record(self.clock.now().since(start));
+        let end = self.clock.now();
+        self.metrics.work.record(end.since(start));
+        self.metrics
+            .played_at
+            .store(end.as_micros(), Ordering::Relaxed);
     }
 
     fn show(&mut self, frame: Arc<TickFrame>) {
@@ -162,12 +204,16 @@ impl<G: Game> TickLoop<G> {
             hook(&frame);
         }
         // A slow shard finds the newest frame, never a queue of them.
-        self.frames.send_replace(Some(frame));
+        let last = self.frames.send_replace(Some(frame));
+        if let Some(last) = last {
+            self.metrics.cohorts.add(last.cohort_stats());
+        }
     }
 
     /// Takes what the shards brought, at most one inbox full from each, so that a flood cannot stop time.
     fn take_events(&mut self) {
         for shard in 0..self.inboxes.len() {
+            let mut taken = 0;
             for _ in 0..self.inbox_size {
                 let Some(event) = self
                     .inboxes
@@ -176,7 +222,11 @@ impl<G: Game> TickLoop<G> {
                 else {
                     break;
                 };
+                taken += 1;
                 self.take_event(shard, event);
+            }
+            if let Some(metrics) = self.shards.get(shard) {
+                metrics.note_inbox(taken);
             }
         }
     }

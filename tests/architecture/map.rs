@@ -61,6 +61,7 @@ const fn home(package: &'static str, at: &'static str) -> Home {
 pub(crate) const HOMES: &[Home] = &[
     //   package               at home in
     home("anyhow",             "cli/ main.rs"),
+    home("axum",               "server/admin/"),
     home("bincode",            "proto/channel/message.rs"),
     home("chacha20",           "proto/netcode/"),
     home("clap",               "cli/ main.rs"),
@@ -69,11 +70,12 @@ pub(crate) const HOMES: &[Home] = &[
     home("dashmap",            "server/directory.rs server/directory/"),
     home("governor",           "server/admission.rs server/admission/"),
     home("hdrhistogram",       "tools/ cli/"),
+    home("prometheus-client",  "server/admin/"),
     home("rand",               "everywhere"),
     home("ring",               "proto/netcode/"),
     home("rustix",             "server/ tools/ cli/"),
     home("serde",              "proto/channel/ game/ netsim/ client/ server/ tools/ cli/"),
-    home("serde_json",         "tools/ cli/"),
+    home("serde_json",         "server/admin/ tools/ cli/"),
     home("siphasher",          "proto/ game/ server/"),
     home("socket2",            "server/ tools/"),
     home("thiserror",          "everywhere"),

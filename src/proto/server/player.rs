@@ -14,7 +14,7 @@ use crate::proto::control::{self, Block, Hello};
 use crate::proto::event::{DisconnectReason, ServerEvent, Warning, Welcome};
 use crate::proto::input::{HeardInputs, read_inputs};
 use crate::proto::snapshot::{ClientView, Scratch, TickFrame};
-use crate::proto::stats::{Rejection, SessionRejection};
+use crate::proto::stats::{Rejection, SessionRejection, Traffic, Verdicts};
 use crate::proto::wire::{ByteReader, ByteWriter};
 use crate::time::{Tick, TickRate, Timestamp};
 
@@ -58,6 +58,8 @@ pub(super) enum Cause {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) verdict: Option<Cause>,
+    /// What became of payloads to this client.
+    pub(super) payloads: Verdicts,
     channel: Option<Rejection>,
     session: Option<SessionRejection>,
 }
@@ -201,6 +203,10 @@ pub(super) struct Player {
     pub(super) has_messages: bool,
     /// A frame was published that it has not been served from.
     pub(super) frame_is_due: bool,
+    /// The datagrams with payloads that it sent.
+    pub(super) received: Traffic,
+    /// The datagrams with payloads that were sent to it.
+    pub(super) sent: Traffic,
     user_data: Option<UserData>,
     address: SocketAddr,
     since: Timestamp,
@@ -237,6 +243,8 @@ impl Player {
             is_due: false,
             has_messages: false,
             frame_is_due: false,
+            received: Traffic::default(),
+            sent: Traffic::default(),
             user_data: Some(user_data),
             address,
             since: now,
@@ -271,7 +279,7 @@ impl Player {
                 return heard;
             }
         };
-        self.hear_deliveries(context.now);
+        heard.payloads = self.hear_deliveries(context.now);
         let mut reader = ByteReader::new(body);
         while !reader.is_empty() && heard.verdict.is_none() {
             if let Err(rejection) = self.receive_block(context, &mut reader, events, &mut heard) {
@@ -351,17 +359,23 @@ impl Player {
         }
     }
 
-    fn hear_deliveries(&mut self, now: Timestamp) {
+    fn hear_deliveries(&mut self, now: Timestamp) -> Verdicts {
+        let mut verdicts = Verdicts::default();
         while let Some(delivered) = self.link.poll_delivery() {
             match delivered {
                 Delivered::Acked(number) => {
+                    verdicts.acked += 1;
                     self.heard_ack = now;
                     self.says.is_welcomed |= self.says.welcome.is_some_and(|first| number >= first);
                     self.view.acked(number.0);
                 }
-                Delivered::Lost(number) => self.view.lost(number.0),
+                Delivered::Lost(number) => {
+                    verdicts.lost += 1;
+                    self.view.lost(number.0);
+                }
             }
         }
+        verdicts
     }
 
     /// Whether there are messages for the application that it has not been pointed to yet.

@@ -62,3 +62,17 @@ pub struct ViewStats {
     /// Parts whose deltas no cohort could share.
     pub alone: u64,
 }
+
+impl ViewStats {
+    /// Adds what a view counted between two of its readings.
+    pub const fn add_since(&mut self, before: &Self, after: &Self) {
+        self.parts += after.parts - before.parts;
+        self.bytes += after.bytes - before.bytes;
+        self.changed += after.changed - before.changed;
+        self.entered += after.entered - before.entered;
+        self.deferred += after.deferred - before.deferred;
+        self.withheld += after.withheld - before.withheld;
+        self.without_baseline += after.without_baseline - before.without_baseline;
+        self.alone += after.alone - before.alone;
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
+use super::SURVEY_TIMERS;
 use crate::game::Recipients;
 use crate::id::ClientSlot;
 use crate::proto::channel::{self, ChannelId, Delivery, LinkConfig};
@@ -16,6 +17,7 @@ use crate::proto::server::ServerEndpoint;
 use crate::proto::snapshot::TickFrame;
 use crate::server::admission::{Admission, AdmissionConfig, Charge};
 use crate::server::directory::{Directory, Resident, ShardIndex};
+use crate::server::figures::ClientFigures;
 use crate::server::metrics::{Counter, ShardMetrics};
 use crate::time::{Tick, Timestamp, UnixTime};
 
@@ -55,6 +57,8 @@ pub(in crate::server) struct Core {
     players: Vec<Option<Known>>,
     snapshot_every: u16,
     newest: Option<Tick>,
+    /// The place that is surveyed next.
+    survey_at: usize,
 }
 
 /// Somebody the tick loop was told of.
@@ -87,6 +91,7 @@ impl Core {
             players: Vec::new(),
             snapshot_every,
             newest: None,
+            survey_at: 0,
         }
     }
 
@@ -178,6 +183,34 @@ impl Core {
     pub(in crate::server) fn mirror(&self) {
         self.metrics
             .mirror(self.endpoint.stats(), self.endpoint.session_count());
+    }
+
+    /// Shows the figures of the next few clients, so that everybody's are shown once in
+    /// [`SURVEY_TIMERS`] calls and no call takes long.
+    pub(in crate::server) fn survey(&mut self) {
+        let places = self.players.len();
+        for _ in 0..places.div_ceil(SURVEY_TIMERS) {
+            self.survey_at = (self.survey_at + 1) % places;
+            if let Some(Some(known)) = self.players.get(self.survey_at) {
+                self.show(known.slot);
+            }
+        }
+    }
+
+    fn show(&self, slot: ClientSlot) {
+        let endpoint = &self.endpoint;
+        let (Some(link), Some(view), Some((received, sent))) = (
+            endpoint.link_stats(slot),
+            endpoint.view_stats(slot),
+            endpoint.traffic(slot),
+        ) else {
+            return;
+        };
+        if let Some(round_trip) = link.rtt {
+            self.metrics.note_round_trip(round_trip);
+        }
+        let figures = ClientFigures::new(&link, &view, received, sent);
+        self.directory.figures().show(slot, &figures);
     }
 
     /// Hands events to the tick loop until there are none or one has to wait.
