@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, field, info, warn};
 
 use super::notify::Notifier;
 use super::plan::Plan;
@@ -13,6 +13,7 @@ use crate::cli::Failure;
 use crate::cli::log::LogControl;
 use crate::cli::settings::{Resolved, Sources};
 use crate::game::arena::Arena;
+use crate::server::admin::{Admin, AdminHandle};
 use crate::server::signal::{Signal, Signals};
 use crate::server::{Server, ServerControl, ServerError, ServerHandle};
 
@@ -49,29 +50,10 @@ async fn live(
     logs: &LogControl,
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let Plan {
-        server,
-        arena,
-        grace,
-        is_key_own,
-        ..
-    } = plan;
-    let public = server.public_addresses.clone();
-    let server = Server::bind(server, Arena::new(arena)).map_err(anyhow::Error::from)?;
-    let handle = server.start().map_err(anyhow::Error::from)?;
+    let grace = plan.grace;
+    let (handle, admin) = open(plan)?;
     let mut notifier = Notifier::from_environment();
     let mut watchdog = notifier.watchdog().map(watchdog);
-    if is_key_own {
-        warn!(
-            "no private key was given: this one ends with the process, and tokens go to loopback only"
-        );
-    }
-    let public = if public.is_empty() {
-        vec![handle.local_addr()]
-    } else {
-        public
-    };
-    info!(listen = %handle.local_addr(), public = ?public, "serving");
     notifier.ready();
 
     let mut keeper = Keeper {
@@ -95,7 +77,7 @@ async fn live(
         signal = signal.map_or("none", Signal::name),
         "shutting down"
     );
-    let ending = end(handle, grace, &mut notifier, watchdog);
+    let ending = end(handle, admin, grace, &mut notifier, watchdog);
     tokio::select! {
         ended = ending => {
             ended.map_err(anyhow::Error::from)?;
@@ -107,6 +89,39 @@ async fn live(
             Ok(ExitCode::from(SIGNAL_BASE + signal.number()))
         }
     }
+}
+
+/// Opens everything, so that nothing has begun when something cannot be; then starts it.
+fn open(plan: Plan) -> anyhow::Result<(ServerHandle, Option<AdminHandle>)> {
+    let Plan {
+        server: config,
+        arena,
+        admin,
+        is_key_own,
+        ..
+    } = plan;
+    let (key, protocol_id) = (config.key.clone(), config.protocol_id);
+    let mut public = config.public_addresses.clone();
+    let server = Server::bind(config, Arena::new(arena))?;
+    let listen = server.local_addr();
+    if public.is_empty() {
+        public.push(listen);
+    }
+    let admin = admin
+        .map(|admin| Admin::bind(admin.config(key, protocol_id, public.clone(), is_key_own)))
+        .transpose()?;
+    if is_key_own {
+        warn!(
+            "no private key was given: this one ends with the process, and tokens go to loopback only"
+        );
+    }
+    let handle = server.start()?;
+    let admin = admin.map(|admin| admin.start(handle.control()));
+    let port = admin
+        .as_ref()
+        .map(|admin| field::display(admin.local_addr()));
+    info!(%listen, ?public, admin = port, "serving");
+    Ok((handle, admin))
 }
 
 /// The next wish to stop; at the end nothing is reloaded any more.
@@ -141,6 +156,7 @@ fn feed(notifier: &mut Notifier, control: &ServerControl) {
 /// Warns everybody, waits for the grace time if there is anybody, and ends the server.
 async fn end(
     handle: ServerHandle,
+    admin: Option<AdminHandle>,
     grace: Duration,
     notifier: &mut Notifier,
     mut watchdog: Option<Interval>,
@@ -159,7 +175,15 @@ async fn end(
             }
         }
     }
-    let ended = tokio::task::spawn_blocking(move || handle.shutdown(FAREWELL)).await;
+    let ended = tokio::task::spawn_blocking(move || {
+        let outcome = handle.shutdown(FAREWELL);
+        // Last: until here it can be asked how the end goes.
+        if let Some(admin) = admin {
+            admin.stop();
+        }
+        outcome
+    });
+    let ended = ended.await;
     match ended {
         Ok(outcome) => outcome.map(drop),
         Err(error) => Err(ServerError::Panicked(error.to_string())),

@@ -16,6 +16,7 @@ use crate::cli::{Failure, secret};
 use crate::game::arena::ArenaConfig;
 use crate::proto::netcode::Key;
 use crate::proto::snapshot::ViewConfig;
+use crate::server::admin::{AdminConfig, TokenIssuer};
 use crate::server::admission::{AdmissionConfig, Allowance};
 use crate::server::{ConfigError, ServerConfig};
 use crate::time::TickRate;
@@ -39,10 +40,35 @@ pub(super) struct Plan {
 /// What will run for the operator.
 #[derive(Debug, Clone)]
 pub(super) struct AdminPlan {
-    pub(super) listen: SocketAddr,
-    pub(super) token: Option<String>,
-    pub(super) token_expires: Duration,
-    pub(super) token_timeout: Duration,
+    listen: SocketAddr,
+    token: Option<String>,
+    token_expires: Duration,
+    token_timeout: Duration,
+}
+
+impl AdminPlan {
+    /// The admin port that makes tokens for a server at these addresses.
+    pub(super) fn config(
+        self,
+        key: Key,
+        protocol_id: u64,
+        public: Vec<SocketAddr>,
+        loopback_only: bool,
+    ) -> AdminConfig {
+        AdminConfig {
+            listen: self.listen,
+            token: self.token,
+            issuer: Some(TokenIssuer {
+                key,
+                protocol_id,
+                public,
+                // At most a day.
+                timeout_seconds: i32::try_from(self.token_timeout.as_secs()).unwrap_or(i32::MAX),
+                expires_seconds: self.token_expires.as_secs(),
+                loopback_only,
+            }),
+        }
+    }
 }
 
 impl Plan {
