@@ -1,11 +1,18 @@
 //! The command line: each command is a page that arranges parts which exist without it.
 //!
 //! Exit codes: 0 all went well; 1 something outside was not as needed (a port in use, a missing file);
-//! 2 the command line itself is wrong.
+//! 2 the command line itself, a variable or the configuration is wrong; 128 and a signal's number: it
+//! came twice.
 
 mod demo;
+mod key;
 mod log;
+mod manual;
 mod screen;
+mod secret;
+mod serve;
+mod settings;
+mod token;
 mod value;
 
 use std::ffi::OsString;
@@ -14,11 +21,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+/// The version and the commit it was made from.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("TICKWIRE_COMMIT"),
+    ")"
+);
+
 /// Tickwire: an authoritative game server and its clients over UDP.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "tickwire",
-    version,
+    version = VERSION,
     arg_required_else_help = true,
     max_term_width = 100
 )]
@@ -31,6 +46,32 @@ struct Arguments {
 enum Command {
     /// A server and its bots in one process: see it live
     Demo(demo::Arguments),
+    /// Run the arena for clients from elsewhere
+    Serve(serve::Arguments),
+    /// Issue one connect token, as a backend would
+    Token(token::Arguments),
+    /// Make a private key for servers and the backend that issues tokens
+    Key(key::Arguments),
+    /// Print a completion script for a shell
+    Completions(manual::CompletionsArguments),
+    /// Print the manual page, of a command or of all of it
+    Man(manual::ManArguments),
+}
+
+impl Command {
+    fn run(&self) -> Result<ExitCode, Failure> {
+        let done = |()| ExitCode::SUCCESS;
+        match self {
+            Self::Demo(arguments) => demo::run(arguments).map(done),
+            Self::Serve(arguments) => serve::run(arguments),
+            Self::Token(arguments) => token::run(arguments).map(done),
+            Self::Key(arguments) => key::run(arguments).map(done),
+            Self::Completions(arguments) => {
+                manual::complete(Arguments::command(), arguments).map(done)
+            }
+            Self::Man(arguments) => manual::man(Arguments::command(), arguments).map(done),
+        }
+    }
 }
 
 /// Why a command could not do its work.
@@ -55,13 +96,11 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Err(error) => return refuse(&error),
     };
     let result = match Arguments::from_arg_matches(&matches) {
-        Ok(Arguments {
-            command: Command::Demo(arguments),
-        }) => demo::run(&arguments),
+        Ok(Arguments { command }) => command.run(),
         Err(error) => return refuse(&error),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure::Usage(what)) => {
             complain(&what);
             ExitCode::from(2)
@@ -99,6 +138,7 @@ fn one_line(message: &str) -> String {
         .take_while(|line| !line.starts_with("Usage:"))
         .filter(|line| !line.is_empty() && !line.starts_with("For more information"));
     let joined = useful.collect::<Vec<_>>().join(" ");
+    let joined = joined.replace(" tip: ", "; ");
     joined.strip_prefix("error: ").unwrap_or(&joined).to_owned()
 }
 

@@ -1,7 +1,11 @@
 //! Values as people write them: `5%`, `120ms`, `0x1234`. Each refusal says what is wrong and what is allowed.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::proto::netcode::Key;
+use crate::server::admission::Allowance;
 use crate::time::TickRate;
 
 /// A probability: `5%`, `0.5%`, or a fraction like `0.05`.
@@ -107,6 +111,116 @@ pub(super) fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|_| "allowed is a 64-bit number, decimal or hexadecimal like 0x1234".to_owned())
 }
 
+/// A whole number within a range.
+///
+/// # Errors
+///
+/// When it is none, or outside.
+pub(super) fn within<T: TryFrom<u64>>(
+    least: u64,
+    most: u64,
+) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse().ok();
+        number
+            .filter(|number| (least..=most).contains(number))
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("allowed is a whole number from {least} to {most}"))
+    }
+}
+
+/// An address with a port; no name, because what a name means changes.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "allowed is an IP address with a port, for example 0.0.0.0:7777 or [::1]:7777".to_owned()
+    })
+}
+
+/// An address with a port, or `off`.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub(super) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    address(text)
+        .map(Some)
+        .map_err(|problem| format!("{problem}, or off"))
+}
+
+/// A length of time in whole seconds, at least one.
+///
+/// # Errors
+///
+/// When it is none, or has a part of a second.
+pub(super) fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let value = duration(text)?;
+    if value.as_secs() >= 1 && value.subsec_nanos() == 0 {
+        Ok(value)
+    } else {
+        Err("allowed are whole seconds, at least one, for example 30s or 2m".to_owned())
+    }
+}
+
+/// Units a second and at once: `240/480`, or `240` for the same.
+///
+/// # Errors
+///
+/// When it is none, or a zero, which would let nothing through.
+pub(super) fn allowance(text: &str) -> Result<Allowance, String> {
+    let (rate, burst) = text.split_once('/').unwrap_or((text, text));
+    let read = |number: &str| number.trim().parse().ok().filter(|number| *number > 0);
+    match (read(rate), read(burst)) {
+        (Some(rate), Some(burst)) => Ok(Allowance::new(rate, burst)),
+        _ => Err(
+            "allowed is a number a second above 0, or that and a burst, for example 240/480"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The path of a file.
+///
+/// # Errors
+///
+/// When it is empty.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("allowed is the name of a file".to_owned());
+    }
+    Ok(text.into())
+}
+
+/// A key in 64 hexadecimal digits. The complaint does not repeat the text.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub(super) fn key(text: &str) -> Result<Key, String> {
+    Key::from_hex(text.trim()).map_err(|error| error.to_string())
+}
+
+/// A bearer token: 16 or more printable letters, because fewer can be guessed, and no spaces, because a header ends
+/// there. The complaint does not repeat the text.
+///
+/// # Errors
+///
+/// When it is anything else.
+pub(super) fn bearer(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("allowed are 16 or more printable ASCII characters without spaces".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +261,39 @@ mod tests {
         assert_eq!(rate("60Hz"), Ok(TickRate::HZ_60));
         assert!(rate("0").is_err());
         assert!(rate("241").is_err());
+    }
+
+    #[test]
+    fn ranges_are_inclusive_and_named() {
+        let read = within::<u16>(1, 64);
+        assert_eq!(read("64"), Ok(64));
+        for wrong in ["0", "65", "-1", "x", ""] {
+            let error = read(wrong).expect_err(wrong);
+            assert!(error.contains("from 1 to 64"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn allowances_are_a_rate_and_perhaps_a_burst() {
+        assert_eq!(allowance("240/480"), Ok(Allowance::new(240, 480)));
+        assert_eq!(allowance("240"), Ok(Allowance::new(240, 240)));
+        for wrong in ["0", "240/0", "/", "240/x", ""] {
+            assert!(allowance(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tokens_last_whole_seconds() {
+        assert_eq!(whole_seconds("2m"), Ok(Duration::from_secs(120)));
+        assert!(whole_seconds("1500ms").is_err());
+        assert!(whole_seconds("0s").is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_repeated() {
+        for complaint in [key("5e5e5e").map(drop), bearer("5e5e5e").map(drop)] {
+            assert!(!complaint.expect_err("too short").contains("5e5e5e"));
+        }
     }
 
     #[test]

@@ -298,7 +298,8 @@ mod tests {
 
     #[test]
     fn a_block_that_comes_twice_is_refused() {
-        let mut blocks = Blocks::new(&[BlockKind::Resync.code(); 2]);
+        let body = [BlockKind::Resync.code(); 2];
+        let mut blocks = Blocks::new(&body);
         assert_eq!(blocks.next(), Some(Ok(Block::Resync)));
         assert_eq!(blocks.next(), Some(Err(SessionRejection::RepeatedBlock)));
     }

@@ -205,6 +205,7 @@ pub enum Charge {
 pub struct Admission {
     clock: ToldClock,
     config: AdmissionConfig,
+    cells: PrefixCells,
     strangers: Limiter<IpAddr, PrefixCells>,
     all_strangers: Limiter<NotKeyed, InMemoryState>,
     /// By slot index, each made at the first datagram; grows to the highest index that ever spoke here.
@@ -257,15 +258,23 @@ impl Admission {
     pub fn new(config: AdmissionConfig, cells: PrefixCells) -> Self {
         // Every limiter measures from the moment it was made: this one from the common origin.
         let clock = ToldClock::default();
-        let strangers = RateLimiter::new(config.strangers.quota(), cells, clock.clone());
+        let strangers = RateLimiter::new(config.strangers.quota(), cells.clone(), clock.clone());
         let all_strangers =
             RateLimiter::direct_with_clock(config.all_strangers.quota(), clock.clone());
         Self {
             clock,
             config,
+            cells,
             strangers,
             all_strangers,
             players: Vec::new(),
+        }
+    }
+
+    /// Goes on with other limits. What strangers have spent stays spent; players start with a fresh allowance.
+    pub fn set_config(&mut self, config: AdmissionConfig) {
+        if config != self.config {
+            *self = Self::new(config, self.cells.clone());
         }
     }
 

@@ -185,7 +185,7 @@ impl ServerConfig {
             },
         )?;
         self.validate_addresses()?;
-        self.validate_admission()
+        self.admission.validate(self.tick_rate)
     }
 
     fn validate_addresses(&self) -> Result<(), ConfigError> {
@@ -209,26 +209,6 @@ impl ServerConfig {
         )
     }
 
-    fn validate_admission(&self) -> Result<(), ConfigError> {
-        let bytes = self.admission.player_bytes.burst.get();
-        ensure(
-            bytes as usize >= MAX_DATAGRAM,
-            "admission.player_bytes",
-            || format!("a burst of {bytes} bytes is less than one datagram of {MAX_DATAGRAM}"),
-        )?;
-        // A client sends one datagram a tick; what jitter delays arrives together.
-        let (rate, least) = (
-            self.admission.player_datagrams.per_second.get(),
-            2 * u32::from(self.tick_rate.hz()),
-        );
-        ensure(rate >= least, "admission.player_datagrams", || {
-            format!(
-                "{rate} a second would limit honest clients at {}: at least {least}",
-                self.tick_rate
-            )
-        })
-    }
-
     /// The addresses that connect tokens may name, once the socket knows its own.
     pub(super) fn addresses(&self, local: SocketAddr) -> Vec<SocketAddr> {
         if self.public_addresses.is_empty() {
@@ -236,6 +216,29 @@ impl ServerConfig {
         } else {
             self.public_addresses.clone()
         }
+    }
+}
+
+impl AdmissionConfig {
+    /// Checks that honest clients of a server with this tick rate stay within the limits.
+    ///
+    /// # Errors
+    /// The first field that cannot be, and what is allowed.
+    pub fn validate(&self, tick_rate: TickRate) -> Result<(), ConfigError> {
+        let bytes = self.player_bytes.burst.get();
+        ensure(
+            bytes as usize >= MAX_DATAGRAM,
+            "admission.player_bytes",
+            || format!("a burst of {bytes} bytes is less than one datagram of {MAX_DATAGRAM}"),
+        )?;
+        // A client sends one datagram a tick; what jitter delays arrives together.
+        let (rate, least) = (
+            self.player_datagrams.per_second.get(),
+            2 * u32::from(tick_rate.hz()),
+        );
+        ensure(rate >= least, "admission.player_datagrams", || {
+            format!("{rate} a second would limit honest clients at {tick_rate}: at least {least}")
+        })
     }
 }
 

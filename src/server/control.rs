@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::ServerError;
+use super::admission::AdmissionConfig;
 use super::clock::ServerClock;
 use super::directory::{Directory, Resident};
 use super::figures::ClientFigures;
@@ -18,11 +18,12 @@ use super::issue::{IssueError, TokenIssuer};
 use super::metrics::{ServerStats, ShardMetrics, ShardStats};
 use super::shard::{Command, Stop};
 use super::tick::TickMetrics;
+use super::{ConfigError, ServerError};
 use crate::game::Recipients;
 use crate::id::{ClientId, ClientSlot};
 use crate::proto::event::{DisconnectReason, Warning};
 use crate::proto::netcode::ConnectToken;
-use crate::time::Timestamp;
+use crate::time::{TickRate, Timestamp};
 
 /// What all threads of a server share.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) shards: Vec<ShardLink>,
     pub(super) tick: Arc<TickMetrics>,
     pub(super) issuer: TokenIssuer,
+    pub(super) tick_rate: TickRate,
+    pub(super) limits: watch::Sender<AdmissionConfig>,
     pub(super) stop: watch::Sender<Stop>,
     pub(super) world_stop: Arc<AtomicBool>,
     pub(super) world: OnceLock<Thread>,
@@ -209,6 +212,24 @@ impl ServerControl {
             .is_ok()
     }
 
+    /// Goes on with other limits to strangers and players. Players start with a fresh allowance.
+    ///
+    /// # Errors
+    /// Limits that honest clients would meet; the old ones stay.
+    pub fn set_limits(&self, limits: AdmissionConfig) -> Result<(), ConfigError> {
+        limits.validate(self.shared.tick_rate)?;
+        self.shared.limits.send_replace(limits);
+        Ok(())
+    }
+
+    /// Takes nobody in any more, until the end. Who is connected stays.
+    pub fn refuse_newcomers(&self) {
+        for shard in &self.shared.shards {
+            // A shard whose queue is full takes its last newcomers a moment longer, until the end.
+            let _ = shard.commands.try_send(Command::RefuseNewcomers);
+        }
+    }
+
     /// Warns every client that the server will shut down in so long. The server goes on until it is told to
     /// [stop](Self::stop).
     pub fn announce_shutdown(&self, grace: Duration) {
@@ -223,6 +244,13 @@ impl ServerControl {
     /// call counts.
     pub fn stop(&self, text: &str) {
         self.shared.stop(text);
+    }
+
+    /// Waits until the server was asked to end, by whomever, or had to.
+    pub async fn stopping(&self) {
+        let mut stop = self.shared.stop.subscribe();
+        // The sender is in `shared`, which lives as long as this handle.
+        let _ = stop.wait_for(Option::is_some).await;
     }
 
     /// Whether the server was asked to end, or had to.

@@ -12,15 +12,17 @@ mod tests;
 
 use std::io;
 use std::net::UdpSocket as StdSocket;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 pub(super) use self::core::{Command, Core};
+use super::admission::AdmissionConfig;
 use super::clock::{ServerClock, calendar};
 use super::metrics::Counter;
 use super::socket::{Batch, RECEIVE_BUFFER, SendQueue, receive_batch};
@@ -29,6 +31,9 @@ use crate::time::Timestamp;
 
 /// How long a shard rests at most: timers of sessions are due to about this.
 const TIMER: Duration = Duration::from_millis(5);
+
+/// How long it rests where there is no session: what remains is to look at the calendar and to show counters.
+const IDLE_TIMER: Duration = Duration::from_millis(100);
 
 /// Every client's figures are shown once in so many timers: once a second.
 const SURVEY_TIMERS: usize = 200;
@@ -46,6 +51,7 @@ pub(super) struct Shard {
     pub(super) clock: ServerClock,
     pub(super) frames: watch::Receiver<Option<Arc<TickFrame>>>,
     pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) limits: watch::Receiver<AdmissionConfig>,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) drain_timeout: Duration,
 }
@@ -54,6 +60,7 @@ pub(super) struct Shard {
 enum Wake {
     Stop,
     Frame,
+    Limits,
     Command(Command),
     Timer,
     Socket,
@@ -77,8 +84,8 @@ impl Shard {
         socket.writable().await?;
         let mut queue = SendQueue::new(socket.local_addr()?);
         let mut buffer = Box::new([0; RECEIVE_BUFFER]);
-        let mut timer = interval(TIMER);
-        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut timer = pin!(sleep(TIMER));
+        let mut is_idle = false;
         self.core.set_wall_clock(calendar());
         let mut deadline = None;
         loop {
@@ -89,12 +96,14 @@ impl Shard {
                     // Without a tick loop there is nothing to serve.
                     if changed.is_ok() { Wake::Frame } else { Wake::Stop }
                 }
+                Ok(()) = self.limits.changed() => Wake::Limits,
                 Some(command) = self.commands.recv() => Wake::Command(command),
-                _ = timer.tick() => Wake::Timer,
+                () = &mut timer => Wake::Timer,
                 _ = socket.writable(), if !queue.is_empty() => Wake::Socket,
                 _ = socket.readable() => Wake::Socket,
             };
             let now = self.clock.now();
+            let is_timer = matches!(wake, Wake::Timer);
             match wake {
                 Wake::Stop => {
                     let text = self.stop.borrow_and_update().clone();
@@ -107,6 +116,7 @@ impl Shard {
                         self.core.publish(now, frame);
                     }
                 }
+                Wake::Limits => self.core.set_limits(*self.limits.borrow_and_update()),
                 Wake::Command(command) => self.carry_out(now, command),
                 Wake::Timer => {
                     self.core.set_wall_clock(calendar());
@@ -121,6 +131,12 @@ impl Shard {
                 }
             }
             self.core.settle(now);
+            let has_work = !self.core.is_empty();
+            if is_timer || (is_idle && has_work) {
+                is_idle = !has_work;
+                let rest = if is_idle { IDLE_TIMER } else { TIMER };
+                timer.as_mut().reset(Instant::now() + rest);
+            }
             self.transmit(now, &socket, &mut queue);
             if deadline.is_some_and(|deadline| self.is_over(now, deadline, &queue)) {
                 self.core.mirror();

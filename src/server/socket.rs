@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 /// Receive and send buffer that is asked for: 4 MiB, which holds 20 ms of 200,000 small datagrams a second.
 ///
@@ -121,7 +121,7 @@ fn report_buffers(socket: &SockRef<'_>, address: SocketAddr) {
              net.core.wmem_max={SOCKET_BUFFER}"
         );
     } else {
-        info!(%address, receive_buffer = granted, "socket open");
+        debug!(%address, receive_buffer = granted, "socket open");
     }
 }
 

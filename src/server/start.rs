@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info};
+use tracing::{debug, error};
 
 use super::admission::{Admission, PrefixCells};
 use super::clock::{ServerClock, calendar_micros};
@@ -161,6 +161,7 @@ impl<G: Game> Server<G> {
                 clock,
                 frames: frames.subscribe(),
                 commands,
+                limits: shared.limits.subscribe(),
                 stop: shared.stop.subscribe(),
                 drain_timeout: self.config.drain_timeout,
             };
@@ -192,7 +193,7 @@ impl<G: Game> Server<G> {
         })?;
         let _ = shared.world.set(thread.thread().clone());
         handle.threads.push(thread);
-        info!(address = %self.local, shards = self.config.shards, "server started");
+        debug!(address = %self.local, shards = self.config.shards, "server started");
         Ok(handle)
     }
 
@@ -211,6 +212,8 @@ impl<G: Game> Server<G> {
                 self.config.key.clone(),
                 self.config.addresses(self.local),
             ),
+            tick_rate: self.config.tick_rate,
+            limits: watch::channel(self.config.admission).0,
             stop: watch::channel(None).0,
             world_stop: Arc::new(AtomicBool::new(false)),
             world: OnceLock::new(),
@@ -243,11 +246,11 @@ impl<G: Game> Server<G> {
         shutdown: impl Future<Output = T>,
     ) -> Result<ServerStats, ServerError> {
         let handle = self.start()?;
-        let mut stop = handle.control.shared.stop.subscribe();
+        let control = handle.control();
         tokio::select! {
-            text = shutdown => handle.control.stop(text.as_ref()),
+            text = shutdown => control.stop(text.as_ref()),
             // Somebody else stopped it, or a thread could not go on.
-            _ = stop.wait_for(Option::is_some) => {}
+            () = control.stopping() => {}
         }
         tokio::task::spawn_blocking(move || handle.join())
             .await

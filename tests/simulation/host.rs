@@ -121,7 +121,7 @@ impl Host {
     /// Admits a datagram or drops it unread, and charges the player it proved to be from.
     pub(crate) fn receive(&mut self, now: Timestamp, from: SocketAddr, datagram: &mut [u8]) {
         let is_admitted = match self.endpoint.session_at(from) {
-            None => self.admission.admits_stranger(now, from.ip()),
+            None => self.admission.admit_stranger(now, from.ip()).is_ok(),
             Some(slot) => self.admission.admits_player(now, slot),
         };
         if !is_admitted {

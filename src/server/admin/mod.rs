@@ -27,7 +27,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{debug, error};
 
 use super::ServerControl;
 use crate::proto::netcode::{Key, MAX_SERVERS};
@@ -174,7 +174,7 @@ impl Admin {
     pub fn start(self, control: ServerControl) -> AdminHandle {
         // The thread waits for exactly this.
         let _ = self.go.send(control);
-        info!(address = %self.local, "admin port open");
+        debug!(address = %self.local, "admin port open");
         AdminHandle {
             local: self.local,
             draining: self.draining,

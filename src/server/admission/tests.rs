@@ -222,3 +222,25 @@ fn a_warning_comes_once_in_each_second_of_excess() {
     }
     assert_eq!(warnings, 3);
 }
+
+#[test]
+fn other_limits_count_from_where_strangers_are_and_give_players_a_fresh_start() {
+    let mut admission = admission();
+    let now = Timestamp::from_millis(1_000);
+    assert_eq!(burst(&admission, now, "192.0.2.1", 10_000), 4_000);
+    while admission.charge(now, ADA, 100) == Charge::Within {}
+    let wider = AdmissionConfig {
+        strangers: Allowance::new(2_000, 6_000),
+        player_datagrams: Allowance::new(500, 500),
+        ..AdmissionConfig::default()
+    };
+    admission.set_config(wider);
+    assert_eq!(burst(&admission, now, "192.0.2.1", 10_000), 2_000);
+    let fresh = (0..1_000)
+        .filter(|_| admission.charge(now, ADA, 100) == Charge::Within)
+        .count();
+    assert_eq!(fresh, 500);
+    // The same again changes nothing.
+    admission.set_config(wider);
+    assert_ne!(admission.charge(now, ADA, 100), Charge::Within);
+}

@@ -15,7 +15,7 @@ use crate::proto::channel::{self, ChannelId, Delivery, LinkConfig};
 use crate::proto::event::{DisconnectReason, SendError, ServerEvent, Warning};
 use crate::proto::server::ServerEndpoint;
 use crate::proto::snapshot::TickFrame;
-use crate::server::admission::{Admission, Charge, Crowd};
+use crate::server::admission::{Admission, AdmissionConfig, Charge, Crowd};
 use crate::server::directory::{Directory, Resident, ShardIndex};
 use crate::server::figures::ClientFigures;
 use crate::server::metrics::{Counter, ShardMetrics};
@@ -36,6 +36,8 @@ pub(in crate::server) enum Command {
         reason: DisconnectReason,
         text: Arc<str>,
     },
+    /// Take nobody in any more.
+    RefuseNewcomers,
     /// Warn everybody.
     Warn { warning: Warning, grace: Duration },
 }
@@ -99,6 +101,11 @@ impl Core {
 
     pub(in crate::server) fn set_wall_clock(&mut self, now: UnixTime) {
         self.endpoint.set_wall_clock(now);
+    }
+
+    /// Goes on with other limits.
+    pub(in crate::server) fn set_limits(&mut self, limits: AdmissionConfig) {
+        self.admission.set_config(limits);
     }
 
     /// How many sessions there are.
@@ -323,6 +330,7 @@ impl Core {
                     core.end(now, slot, reason, &text);
                 });
             }
+            Command::RefuseNewcomers => self.endpoint.refuse_newcomers(),
             Command::Warn { warning, grace } => self.endpoint.warn_all(warning, grace),
         }
     }

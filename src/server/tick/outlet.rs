@@ -80,7 +80,7 @@ impl Outlet {
                     _ => self.lost.all = true,
                 }
             }
-            Command::Warn { .. } => {}
+            Command::RefuseNewcomers | Command::Warn { .. } => {}
         }
     }
 
