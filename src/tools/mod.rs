@@ -5,5 +5,6 @@ pub mod bots;
 pub mod descriptors;
 pub mod report;
 pub mod socket;
+pub mod tokens;
 
 pub use socket::ConditionedSocket;
