@@ -5,6 +5,7 @@
 
 mod demo;
 mod log;
+mod network;
 mod screen;
 mod value;
 
@@ -55,9 +56,9 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         Err(error) => return refuse(&error),
     };
     let result = match Arguments::from_arg_matches(&matches) {
-        Ok(Arguments {
-            command: Command::Demo(arguments),
-        }) => demo::run(&arguments),
+        Ok(Arguments { command }) => match command {
+            Command::Demo(arguments) => demo::run(&arguments),
+        },
         Err(error) => return refuse(&error),
     };
     match result {

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bots;
+pub mod demo;
 pub mod descriptors;
 pub mod report;
 pub mod socket;

@@ -37,6 +37,12 @@ pub trait TokenSource: Send {
     fn token(&mut self, client: ClientId) -> Result<ConnectToken, NoToken>;
 }
 
+impl<S: TokenSource + ?Sized> TokenSource for Box<S> {
+    fn token(&mut self, client: ClientId) -> Result<ConnectToken, NoToken> {
+        (**self).token(client)
+    }
+}
+
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
