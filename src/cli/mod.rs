@@ -3,10 +3,13 @@
 //! Exit codes: 0 all went well; 1 something outside was not as needed (a port in use, a missing file);
 //! 2 the command line itself is wrong.
 
+mod bots;
 mod demo;
 mod log;
 mod network;
 mod screen;
+mod secret;
+mod ticker;
 mod value;
 
 use std::ffi::OsString;
@@ -32,7 +35,15 @@ struct Arguments {
 enum Command {
     /// A server and its bots in one process: see it live
     Demo(demo::Arguments),
+    /// Bots that play on a server elsewhere: a small load test
+    Bots(bots::Arguments),
 }
+
+/// Where a server that was told nothing else answers its operator, and gives tokens to this machine.
+const DEFAULT_ADMIN: &str = "127.0.0.1:7780";
+
+/// The protocol id of the arena between two processes, unless told otherwise: "tickarna".
+const ARENA_PROTOCOL_ID: u64 = 0x7469_636b_6172_6e61;
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -58,6 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     let result = match Arguments::from_arg_matches(&matches) {
         Ok(Arguments { command }) => match command {
             Command::Demo(arguments) => demo::run(&arguments),
+            Command::Bots(arguments) => bots::run(&arguments),
         },
         Err(error) => return refuse(&error),
     };
