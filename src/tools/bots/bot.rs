@@ -13,8 +13,8 @@ use crate::game::GameInput as _;
 use crate::game::arena::ArenaEvent;
 use crate::game::arena::Thing;
 use crate::id::EntityId;
-use crate::proto::snapshot::ViewConfig;
 use crate::proto::snapshot::verify::check_replica;
+use crate::proto::snapshot::{Snapshot, ViewConfig};
 use crate::time::{Tick, Timestamp};
 use crate::tools::archive::FrameArchive;
 
@@ -57,6 +57,8 @@ pub struct Bot<S> {
     client: Client<S>,
     brain: Brain,
     me: Option<EntityId>,
+    /// What the brain looked at last: which snapshot, as whom.
+    saw: Option<(Option<Tick>, Option<EntityId>)>,
     check: Option<Check>,
     /// The last few snapshots, in the order in which they were heard of first.
     heard: VecDeque<Heard>,
@@ -75,6 +77,7 @@ impl<S: DatagramSocket> Bot<S> {
             client,
             brain: Brain::new(seed),
             me: None,
+            saw: None,
             check,
             heard: VecDeque::with_capacity(REMEMBERED),
             phase: Phase::Joining,
@@ -192,16 +195,27 @@ impl<S: DatagramSocket> Bot<S> {
         }
     }
 
-    fn play(&mut self) {
+    /// Looks when there is a newer snapshot, or it has learned who it is: inputs are due more often than that.
+    fn look(&mut self) {
         let replica = self.client.replica();
         let (schema, newest) = (replica.schema(), replica.newest_whole());
+        let sight = (newest.map(Snapshot::tick), self.me);
+        if self.saw == Some(sight) {
+            return;
+        }
+        self.saw = Some(sight);
         let things = newest
             .into_iter()
             .flat_map(|snapshot| snapshot.entities())
             .filter_map(|entity| {
                 Some((entity.id, Thing::read(schema, entity.kind, entity.values)?))
             });
-        let input = self.brain.decide(self.me, things);
+        self.brain.look(self.me, things);
+    }
+
+    fn play(&mut self) {
+        self.look();
+        let input = self.brain.decide();
         if let Ok(tick) = self.client.send_input_with(|writer| input.encode(writer)) {
             self.tally.inputs += 1;
             self.tally.last_input = Some(tick);

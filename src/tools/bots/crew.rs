@@ -107,6 +107,8 @@ impl Crew {
             }
             std::thread::sleep(REST);
         }
+        // Whatever it was busy with: the last phase is entered, or bots that played would not be counted.
+        self.follow_phase(self.clock.now());
         let mut books = Books {
             times: self.times,
             ..Books::default()
