@@ -4,14 +4,17 @@
 //! 2 the command line itself, a variable or the configuration is wrong; 128 and a signal's number: it
 //! came twice.
 
+mod bots;
 mod demo;
 mod key;
 mod log;
 mod manual;
+mod network;
 mod screen;
 mod secret;
 mod serve;
 mod settings;
+mod ticker;
 mod token;
 mod value;
 
@@ -46,6 +49,8 @@ struct Arguments {
 enum Command {
     /// A server and its bots in one process: see it live
     Demo(demo::Arguments),
+    /// Bots that play on a server elsewhere: a small load test
+    Bots(bots::Arguments),
     /// Run the arena for clients from elsewhere
     Serve(serve::Arguments),
     /// Issue one connect token, as a backend would
@@ -63,6 +68,7 @@ impl Command {
         let done = |()| ExitCode::SUCCESS;
         match self {
             Self::Demo(arguments) => demo::run(arguments).map(done),
+            Self::Bots(arguments) => bots::run(arguments).map(done),
             Self::Serve(arguments) => serve::run(arguments),
             Self::Token(arguments) => token::run(arguments).map(done),
             Self::Key(arguments) => key::run(arguments).map(done),
@@ -73,6 +79,12 @@ impl Command {
         }
     }
 }
+
+/// Where a server that was told nothing else answers its operator, and gives tokens to this machine.
+const DEFAULT_ADMIN: &str = "127.0.0.1:7780";
+
+/// The protocol id of the arena between two processes, unless told otherwise: "tickarna".
+const ARENA_PROTOCOL_ID: u64 = 0x7469_636b_6172_6e61;
 
 /// Why a command could not do its work.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::game::arena::map::{self, Canvas};
 use crate::game::arena::things_of;
 use crate::proto::snapshot::TickFrame;
 use crate::server::metrics::ServerStats;
-use crate::tools::bots::Live;
+use crate::tools::bots::{Live, Rates};
 
 /// A map is never wider than this: the arena is square and gets no clearer.
 const MAX_COLUMNS: u32 = 100;
@@ -22,28 +22,18 @@ pub(super) struct Figures {
     pub(super) live: Live,
     pub(super) tick: u32,
     pub(super) tick_p99_ms: f64,
-    pub(super) down_per_client: f64,
-    pub(super) up_per_client: f64,
+    pub(super) rates: Rates,
 }
 
 impl Figures {
-    /// The figures now, given those of so many seconds before.
-    pub(super) fn new(
-        bots: u32,
-        live: Live,
-        stats: &ServerStats,
-        before: &Live,
-        seconds: f64,
-    ) -> Self {
-        let clients = f64::from(live.in_game.max(1)) * seconds.max(1e-3);
-        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / clients;
+    /// The figures of this second, with nobody in yet.
+    pub(super) fn new(bots: u32, stats: &ServerStats, rates: Rates) -> Self {
         Self {
             bots,
-            live,
+            live: Live::default(),
             tick: stats.tick.tick,
             tick_p99_ms: stats.tick.p99_us as f64 / 1e3,
-            up_per_client: rate(live.bytes.0, before.bytes.0),
-            down_per_client: rate(live.bytes.1, before.bytes.1),
+            rates,
         }
     }
 
@@ -57,8 +47,8 @@ impl Figures {
             self.tick_p99_ms,
             self.live.rtt_ms(),
             self.live.loss() * 100.0,
-            self.down_per_client / 1e3,
-            self.up_per_client / 1e3,
+            self.rates.down / 1e3,
+            self.rates.up / 1e3,
         )
     }
 }
@@ -71,10 +61,14 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// A screen, if stdout is a terminal.
+    /// A cleared screen without a cursor, if stdout is a terminal.
     pub(super) fn open(walls: Walls) -> Option<Self> {
         let colour = std::env::var_os("NO_COLOR").is_none();
-        io::stdout().is_terminal().then_some(Self { walls, colour })
+        if !io::stdout().is_terminal() {
+            return None;
+        }
+        let _ = io::stdout().lock().write_all(b"\x1b[2J\x1b[?25l");
+        Some(Self { walls, colour })
     }
 
     /// Draws a frame with the status line below.
@@ -99,22 +93,17 @@ impl Screen {
         out.write_all(text.as_bytes())?;
         out.flush()
     }
+}
 
-    /// Clears the terminal, before the first picture.
-    pub(super) fn clear() -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(b"\x1b[2J\x1b[?25l")?;
-        out.flush()
-    }
-
+impl Drop for Screen {
     /// Leaves the last picture and gives the cursor back.
-    pub(super) fn close() {
+    fn drop(&mut self) {
         let _ = io::stdout().lock().write_all(b"\x1b[?25h\r\n");
     }
 }
 
 /// The terminal's columns and rows.
-fn size() -> (u32, u32) {
+pub(super) fn size() -> (u32, u32) {
     #[cfg(unix)]
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
         && size.ws_col > 0
@@ -148,18 +137,5 @@ mod tests {
         ] {
             assert!(line.contains(part), "{line}");
         }
-    }
-
-    #[test]
-    fn bytes_are_per_client_and_second() {
-        let live = |bytes| {
-            let mut live = Live::default();
-            (live.in_game, live.bytes) = (4, bytes);
-            live
-        };
-        let (now, before) = (live((3_000, 50_000)), live((1_000, 10_000)));
-        let figures = Figures::new(4, now, &ServerStats::default(), &before, 2.0);
-        assert!((figures.up_per_client - 250.0).abs() < 0.01);
-        assert!((figures.down_per_client - 5_000.0).abs() < 0.01);
     }
 }

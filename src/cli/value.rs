@@ -1,6 +1,7 @@
 //! Values as people write them: `5%`, `120ms`, `0x1234`. Each refusal says what is wrong and what is allowed.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,6 +97,20 @@ pub(super) fn rate(text: &str) -> Result<TickRate, String> {
         .ok()
         .and_then(TickRate::new)
         .ok_or_else(|| format!("allowed is a whole number from 1 to {}", TickRate::MAX))
+}
+
+/// So many a second: `100/s`, `100`.
+///
+/// # Errors
+///
+/// When it is no whole number, or not between 1 and 100,000.
+pub(super) fn per_second(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text).trim();
+    number
+        .parse()
+        .ok()
+        .filter(|rate: &NonZeroU32| rate.get() <= 100_000)
+        .ok_or_else(|| "allowed is a whole number from 1/s to 100000/s".to_owned())
 }
 
 /// A number, decimal or hexadecimal with `0x`.
@@ -293,6 +308,15 @@ mod tests {
     fn secrets_are_not_repeated() {
         for complaint in [key("5e5e5e").map(drop), bearer("5e5e5e").map(drop)] {
             assert!(!complaint.expect_err("too short").contains("5e5e5e"));
+        }
+    }
+
+    #[test]
+    fn so_many_a_second() {
+        assert_eq!(per_second("100/s").map(NonZeroU32::get), Ok(100));
+        assert_eq!(per_second("7").map(NonZeroU32::get), Ok(7));
+        for wrong in ["0/s", "-1", "100/m", "1.5/s", "100001", ""] {
+            assert!(per_second(wrong).is_err(), "{wrong}");
         }
     }
 

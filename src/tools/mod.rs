@@ -2,7 +2,10 @@
 
 pub mod archive;
 pub mod bots;
+pub mod demo;
+pub mod descriptors;
 pub mod report;
 pub mod socket;
+pub mod tokens;
 
 pub use socket::ConditionedSocket;

@@ -34,6 +34,7 @@ pub struct Brain {
     /// Which way round it circles its enemy.
     side: f32,
     last_place: (i32, i32),
+    sight: Sight,
 }
 
 impl Brain {
@@ -49,40 +50,45 @@ impl Brain {
             until: 0,
             side,
             last_place: (0, 0),
+            sight: Sight::default(),
         }
     }
 
-    /// What it wants at this tick, given what it sees and which of the things it is.
-    pub fn decide(
-        &mut self,
-        me: Option<EntityId>,
-        things: impl Iterator<Item = (EntityId, Thing)>,
-    ) -> ArenaInput {
-        let mut sight = Sight::default();
+    /// Looks at the world: which of the things it is, and all that is there. Worth the effort when there is
+    /// something new to see.
+    pub fn look(&mut self, me: Option<EntityId>, things: impl Iterator<Item = (EntityId, Thing)>) {
+        let sight = &mut self.sight;
+        sight.me = None;
+        sight.players.clear();
+        sight.pickups.clear();
         for (id, thing) in things {
             match thing {
                 Thing::Player(player) if Some(id) == me => sight.me = Some(player),
-                Thing::Player(player) if player.is_alive() => sight.players.push((id, player)),
+                Thing::Player(player) if player.is_alive() => sight.players.push(player),
                 Thing::Pickup(pickup) => sight.pickups.push((pickup.kind, (pickup.x, pickup.y))),
                 Thing::Player(_) | Thing::Projectile(_) => {}
             }
         }
+    }
+
+    /// What it wants at this tick, given what it saw last.
+    pub fn decide(&mut self) -> ArenaInput {
         self.until = self.until.saturating_sub(1);
-        let Some(player) = sight.me.filter(PlayerView::is_alive) else {
+        let Some(player) = self.sight.me.filter(PlayerView::is_alive) else {
             return ArenaInput::default();
         };
         let here = (player.body.x, player.body.y);
         if player.health < HURT
-            && let Some(there) = sight.pickup(PickupKind::Health, here)
+            && let Some(there) = self.sight.pickup(PickupKind::Health, here)
         {
             return self.walk(direction(here, there), player, None);
         }
         if player.ammo == 0
-            && let Some(there) = sight.pickup(PickupKind::Ammo, here)
+            && let Some(there) = self.sight.pickup(PickupKind::Ammo, here)
         {
             return self.walk(direction(here, there), player, None);
         }
-        match sight.enemy(here) {
+        match self.sight.enemy(here) {
             Some(enemy) => self.fight(player, enemy),
             None => self.wander(player),
         }
@@ -139,18 +145,18 @@ impl Brain {
     }
 }
 
-/// What one look brings in.
-#[derive(Debug, Default)]
+/// What the last look brought in. Its memory is used again.
+#[derive(Debug, Clone, Default)]
 struct Sight {
     me: Option<PlayerView>,
-    players: Vec<(EntityId, PlayerView)>,
+    players: Vec<PlayerView>,
     pickups: Vec<(PickupKind, (i32, i32))>,
 }
 
 impl Sight {
     fn enemy(&self, here: (i32, i32)) -> Option<PlayerView> {
         let away = |player: &PlayerView| distance(here, (player.body.x, player.body.y));
-        let players = self.players.iter().map(|(_, player)| *player);
+        let players = self.players.iter().copied();
         players
             .filter(|player| away(player) < SIGHT)
             .min_by_key(away)
@@ -219,9 +225,8 @@ mod tests {
     fn it_shoots_at_whom_it_sees() {
         let mut brain = Brain::new(1);
         let things = [(id(0), player(10, 10, 100)), (id(1), player(10, 14, 100))];
-        let inputs: Vec<_> = (0..20)
-            .map(|_| brain.decide(Some(id(0)), things.into_iter()))
-            .collect();
+        brain.look(Some(id(0)), things.into_iter());
+        let inputs: Vec<_> = (0..20).map(|_| brain.decide()).collect();
         assert!(inputs.iter().any(|input| input.fire));
         for input in inputs {
             let error = i32::from(input.aim) - i32::from(TURN / 4);
@@ -238,7 +243,8 @@ mod tests {
             kind: PickupKind::Health,
         };
         let things = [(id(0), player(10, 10, 20)), (id(9), Thing::Pickup(pickup))];
-        let input = brain.decide(Some(id(0)), things.into_iter());
+        brain.look(Some(id(0)), things.into_iter());
+        let input = brain.decide();
         assert!(input.move_x > 120 && input.move_y.abs() < 10, "{input:?}");
     }
 
@@ -247,10 +253,14 @@ mod tests {
         let mut brain = Brain::new(1);
         let dead = [(id(0), player(10, 10, 0))];
         assert_eq!(
-            brain.decide(Some(id(0)), dead.into_iter()),
-            ArenaInput::default()
+            brain.decide(),
+            ArenaInput::default(),
+            "before the first look"
         );
-        assert_eq!(brain.decide(None, dead.into_iter()), ArenaInput::default());
+        brain.look(Some(id(0)), dead.into_iter());
+        assert_eq!(brain.decide(), ArenaInput::default());
+        brain.look(None, dead.into_iter());
+        assert_eq!(brain.decide(), ArenaInput::default());
     }
 
     #[test]
@@ -258,9 +268,8 @@ mod tests {
         let things = [(id(0), player(10, 10, 100)), (id(1), player(12, 10, 100))];
         let wishes = |seed| {
             let mut brain = Brain::new(seed);
-            (0..50)
-                .map(|_| brain.decide(Some(id(0)), things.into_iter()))
-                .collect::<Vec<_>>()
+            brain.look(Some(id(0)), things.into_iter());
+            (0..50).map(|_| brain.decide()).collect::<Vec<_>>()
         };
         assert_eq!(wishes(7), wishes(7));
         assert_ne!(wishes(7), wishes(8));
