@@ -73,6 +73,9 @@ async fn live(
         }
     };
     notifier.stopping();
+    if let Some(admin) = &admin {
+        admin.set_draining(true);
+    }
     info!(
         signal = signal.map_or("none", Signal::name),
         "shutting down"
