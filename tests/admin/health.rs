@@ -1,7 +1,11 @@
 //! Is it alive, is it ready, what is it?
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use crate::http::{ask, get, post};
-use crate::kit::House;
+use crate::kit::{House, until};
 
 #[test]
 fn a_server_that_ticks_is_live_and_ready() {
@@ -56,6 +60,27 @@ fn a_full_server_is_not_ready_until_a_place_is_free() {
         house.control().standing().seated == 0
     });
     assert_eq!(get(house.port(), "/readyz").status, 200);
+}
+
+#[test]
+fn a_world_that_stands_still_is_not_live_until_it_moves_again() {
+    let is_stuck = Arc::new(AtomicBool::new(true));
+    let hold = Arc::clone(&is_stuck);
+    let hook = move |_: &_| {
+        while hold.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    };
+    let house = House::with(8, 1, None, Box::new(hook));
+    let port = house.port();
+    assert_eq!(get(port, "/livez").status, 200);
+    until("the world counts as stuck", || {
+        get(port, "/livez").status == 503
+    });
+    let age = get(port, "/livez").json()["tick_age_seconds"].as_f64();
+    assert!(age >= Some(5.0), "{age:?}");
+    is_stuck.store(false, Ordering::Relaxed);
+    until("it moves again", || get(port, "/livez").status == 200);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tickwire::client::{Client, ClientConfig, Event};
 use tickwire::game::arena::{Arena, ArenaConfig, schema};
@@ -10,7 +11,7 @@ use tickwire::proto::event::DisconnectReason;
 use tickwire::proto::netcode::{ConnectToken, Key};
 use tickwire::server::admin::{Admin, AdminConfig, AdminHandle, TokenIssuer};
 use tickwire::server::clock::ServerClock;
-use tickwire::server::{Server, ServerConfig, ServerControl, ServerHandle};
+use tickwire::server::{FrameHook, Server, ServerConfig, ServerControl, ServerHandle};
 
 use crate::PATIENCE;
 use crate::http;
@@ -29,11 +30,23 @@ pub(crate) struct House {
 impl House {
     /// A server for so many clients, whose admin port needs this bearer token.
     pub(crate) fn new(max_clients: u32, shards: u16, token: Option<&str>) -> Self {
+        Self::with(max_clients, shards, token, Box::new(|_| {}))
+    }
+
+    /// The same, with something to do on the world's thread at every frame.
+    pub(crate) fn with(
+        max_clients: u32,
+        shards: u16,
+        token: Option<&str>,
+        hook: FrameHook,
+    ) -> Self {
         let mut config = ServerConfig::new(PROTOCOL, Key::from_bytes(KEY));
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.max_clients = max_clients;
         config.shards = shards;
-        let server = Server::bind(config, Arena::new(ArenaConfig::default())).expect("binds");
+        let server = Server::bind(config, Arena::new(ArenaConfig::default()))
+            .expect("binds")
+            .on_frame(hook);
         let admin = Admin::bind(AdminConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             token: token.map(str::to_owned),
@@ -77,6 +90,19 @@ pub(crate) fn issuer(server: SocketAddr) -> TokenIssuer {
         timeout_seconds: 5,
         expires_seconds: 30,
         loopback_only: true,
+    }
+}
+
+/// Asks until this is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let clock = ServerClock::start();
+    let start = clock.now();
+    while !is_so() {
+        assert!(
+            clock.now().since(start) < PATIENCE,
+            "gave up waiting until {what}"
+        );
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

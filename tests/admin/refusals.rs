@@ -1,7 +1,7 @@
 //! What the admin port does not do, and the words it has for it.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use tickwire::server::admin::{Admin, AdminConfig, AdminError, ENDPOINTS, TokenIssuer};
 
@@ -194,4 +194,48 @@ fn without_an_issuer_there_are_no_tokens() {
     let answer = post(admin.local_addr(), "/connect-token", "");
     assert_eq!(answer.status, 404);
     assert!(answer.error().contains("does not issue"));
+}
+
+/// An address of this machine that is not loopback, if it has one: nothing is sent to find out.
+fn outer_address() -> Option<IpAddr> {
+    #[expect(clippy::disallowed_methods, reason = "a test on real sockets")]
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("binds");
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
+#[test]
+fn from_elsewhere_tokens_need_the_bearer_and_a_key_that_lasts() {
+    let Some(outer) = outer_address() else {
+        println!("SKIPPED: this machine has no address but loopback");
+        return;
+    };
+    let house = House::open();
+    let bearer = format!("Bearer {TOKEN}");
+    let with = [("Authorization", bearer.as_str())];
+    for (loopback_only, from_elsewhere) in [(true, 403), (false, 200)] {
+        let issuer = TokenIssuer {
+            loopback_only,
+            ..issuer(house.server.local_addr())
+        };
+        let admin = bind("0.0.0.0:0", Some(TOKEN), Some(issuer)).expect("binds");
+        let admin = admin.start(house.control());
+        let port = admin.local_addr().port();
+        let (near, far) = (
+            SocketAddr::from(([127, 0, 0, 1], port)),
+            SocketAddr::new(outer, port),
+        );
+        let line = "POST /connect-token";
+        assert_eq!(ask(far, line, &[], "").status, 401);
+        assert_eq!(ask(near, line, &[], "").status, 401);
+        assert_eq!(ask(far, line, &with, "").status, from_elsewhere);
+        assert_eq!(ask(near, line, &with, "").status, 200);
+        // Any name may be ours here, and probes call us by our address.
+        assert_eq!(get(far, "/livez").status, 200);
+        assert_eq!(
+            ask_as(far, "GET /readyz", &[("Host", "game-7.internal")], "").status,
+            200
+        );
+    }
 }
