@@ -5,8 +5,6 @@
 #![cfg(feature = "tools")]
 #![expect(
     clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test says what it found, and how fast it was"
 )]

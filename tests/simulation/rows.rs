@@ -167,7 +167,10 @@ fn the_checks_can_fail() {
         (Sabotage::Omission, "holds a wrong world"),
         (Sabotage::SwallowedMessage, "was due|never came"),
         (Sabotage::DoubledMessage, "was due|never sent|came twice"),
-        (Sabotage::SilentCut, "ended at the client|the server dropped"),
+        (
+            Sabotage::SilentCut,
+            "ended at the client|the server dropped",
+        ),
     ] {
         let mut plan = Plan::quiet(1, players(4, Profile::Home.conditions()));
         plan.chatter = 200;

@@ -518,7 +518,10 @@ impl Universe {
         match *fault {
             Fault::Outage { player, up, down } => self.set_cut(player, (up, down)),
             Fault::OutageOver { player } => self.set_cut(player, (false, false)),
-            Fault::Roam { player, network } => self.set_network(player, network),
+            Fault::Roam {
+                player,
+                ref network,
+            } => self.set_network(player, **network),
             Fault::Leave { player, back_after } => self.leave(player, back_after)?,
             Fault::Crash { player, back_after } => self.crash(player, back_after)?,
             Fault::Kick { player } => self.kick_player(player)?,
