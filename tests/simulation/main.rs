@@ -11,6 +11,7 @@
 
 mod air;
 mod checks;
+mod faults;
 mod host;
 mod hostile;
 mod ledger;
@@ -19,6 +20,7 @@ mod plan;
 mod player;
 mod regressions;
 mod rows;
+mod serving;
 mod story;
 mod universe;
 
