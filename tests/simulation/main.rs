@@ -5,14 +5,13 @@
 #![cfg(feature = "tools")]
 #![expect(
     clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test says what it found, and how fast it was"
 )]
 
 mod air;
 mod checks;
+mod faults;
 mod host;
 mod hostile;
 mod ledger;
@@ -21,6 +20,7 @@ mod plan;
 mod player;
 mod regressions;
 mod rows;
+mod serving;
 mod story;
 mod universe;
 

@@ -33,7 +33,7 @@ pub(crate) enum Fault {
     /// The player's network becomes another one.
     Roam {
         player: usize,
-        network: ProfileConditions,
+        network: Box<ProfileConditions>,
     },
     /// The player, or the server to the player, has much to say at once.
     Burst {
@@ -273,7 +273,7 @@ fn player_fault(player: usize, rng: &mut Xoshiro256PlusPlus) -> Fault {
         4 => Fault::Kick { player },
         5 => Fault::Roam {
             player,
-            network: network(rng),
+            network: Box::new(network(rng)),
         },
         6..8 => Fault::Hitch {
             player,

@@ -12,16 +12,14 @@ use std::time::Duration;
 use rand::rngs::{ChaCha8Rng, Xoshiro256PlusPlus};
 use rand::{RngExt as _, SeedableRng as _};
 use tickwire::client::{Client, ClientConfig};
-use tickwire::id::{ClientId, ClientSlot, UserData};
-use tickwire::netsim::ProfileConditions;
+use tickwire::id::{ClientId, UserData};
 use tickwire::proto::channel::LinkConfig;
-use tickwire::proto::event::{DisconnectReason, ServerEvent};
-use tickwire::proto::netcode::{ConnectToken, Key, MAX_DATAGRAM, TokenSpec};
+use tickwire::proto::netcode::{ConnectToken, Key, TokenSpec};
 use tickwire::time::{Timestamp, UnixTime};
 
 use crate::air::{Air, AirSocket, SharedAir, Tapped, server_address};
-use crate::host::{Host, PROTOCOL, Wish};
-use crate::hostile::{Hostile, forgery};
+use crate::host::{Host, PROTOCOL};
+use crate::hostile::Hostile;
 use crate::ledger::{Ledger, Life};
 use crate::model::{BULK, LOOSE, channels};
 use crate::plan::{Fault, Plan, TIMEOUT};
@@ -31,9 +29,6 @@ pub(crate) type Verdict = Result<(), String>;
 
 /// The calendar when a run begins.
 const EPOCH: u64 = 1_700_000_000;
-
-/// A strangers' forgery comes this often.
-const FORGE_EVERY: Duration = Duration::from_millis(15);
 
 /// The slow checks (queues, memory, zombies) come this often.
 const AUDIT_EVERY: Duration = Duration::from_millis(250);
@@ -61,24 +56,24 @@ pub(crate) struct Universe {
     pub(crate) players: Vec<Player>,
     pub(crate) ledger: Ledger,
     pub(crate) sabotage: Option<Sabotage>,
-    hostiles: Vec<Hostile>,
+    pub(crate) hostiles: Vec<Hostile>,
     pub(crate) link: Arc<LinkConfig>,
-    key: Key,
+    pub(crate) key: Key,
     pub(crate) rng: Xoshiro256PlusPlus,
-    secrets: ChaCha8Rng,
+    pub(crate) secrets: ChaCha8Rng,
     /// The server's calendar is off by so many seconds.
     pub(crate) wall_off: i64,
-    faults: VecDeque<(Timestamp, Fault)>,
+    pub(crate) faults: VecDeque<(Timestamp, Fault)>,
     /// When a killed server is started again.
-    up_at: Option<Timestamp>,
-    stalled_until: Timestamp,
-    frozen_until: Timestamp,
-    frozen_time: Duration,
+    pub(crate) up_at: Option<Timestamp>,
+    pub(crate) stalled_until: Timestamp,
+    pub(crate) frozen_until: Timestamp,
+    pub(crate) frozen_time: Duration,
     /// What reached the socket of a server that stands still.
-    socket_queue: VecDeque<Tapped>,
-    forge_at: Option<Timestamp>,
-    audit_at: Timestamp,
-    chatter: u32,
+    pub(crate) socket_queue: VecDeque<Tapped>,
+    pub(crate) forge_at: Option<Timestamp>,
+    pub(crate) audit_at: Timestamp,
+    pub(crate) chatter: u32,
     /// A player whose client ends starts another.
     pub(crate) players_return: bool,
 }
@@ -137,7 +132,7 @@ impl Universe {
     }
 
     /// The server's own calendar.
-    fn wall(&self) -> UnixTime {
+    pub(crate) fn wall(&self) -> UnixTime {
         UnixTime(self.calendar().0.saturating_add_signed(self.wall_off))
     }
 
@@ -321,147 +316,6 @@ impl Universe {
         }
     }
 
-    /// What the server's threads do at this moment.
-    fn serve(&mut self) -> Verdict {
-        if self.now < self.frozen_until {
-            return Ok(());
-        }
-        let Some(mut host) = self.host.take() else {
-            self.socket_queue.clear();
-            return Ok(());
-        };
-        let verdict = self.serve_with(&mut host);
-        self.host = Some(host);
-        verdict
-    }
-
-    fn serve_with(&mut self, host: &mut Host) -> Verdict {
-        let mut busy = false;
-        while let Some(mut arrival) = self.socket_queue.pop_front() {
-            host.receive(self.now, arrival.from, &mut arrival.bytes);
-            busy = true;
-        }
-        busy |= host.next_timer().is_some_and(|due| due <= self.now);
-        host.settle(self.now);
-        self.hear_server(host)?;
-        while self.now >= self.stalled_until && host.pace.next_wake() <= self.now {
-            busy = true;
-            let wishes = host.wake(self.now, self.wall())?;
-            for wish in wishes {
-                self.carry_out(host, wish)?;
-            }
-            self.chat_with_players(host);
-            self.flush(host);
-        }
-        if busy {
-            self.hear_server(host)?;
-            self.flush(host);
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self, host: &mut Host) {
-        let mut buffer = [0; MAX_DATAGRAM];
-        while let Some(transmit) = host.endpoint.poll_transmit(self.now, &mut buffer) {
-            let datagram = &buffer[..transmit.len];
-            self.air
-                .borrow_mut()
-                .send(server_address(), transmit.to, datagram);
-        }
-    }
-
-    /// Takes the server's news, and checks each of them.
-    fn hear_server(&mut self, host: &mut Host) -> Verdict {
-        while let Some(event) = host.endpoint.poll_event() {
-            match &event {
-                ServerEvent::Connected {
-                    slot,
-                    client,
-                    address,
-                    ..
-                } => {
-                    self.tell("enters", client.0, || format!("{slot} at the server"));
-                    self.ledger.joined(self.now, *slot, *client, *address)?;
-                }
-                ServerEvent::Disconnected {
-                    slot,
-                    client,
-                    reason,
-                } => {
-                    self.tell("is out", client.0, || {
-                        format!("{slot} at the server: {reason}")
-                    });
-                    self.ledger.left(*slot, *client, *reason)?;
-                }
-                ServerEvent::Message {
-                    slot,
-                    channel,
-                    message,
-                } => self.ledger.heard(*slot, *channel, message)?,
-                ServerEvent::Input { slot, .. } => self.ledger.wanted(*slot)?,
-                _ => {}
-            }
-            host.forward(event);
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self, host: &mut Host, wish: Wish) -> Verdict {
-        match wish {
-            Wish::Message(slot, channel, message) => {
-                let Some(address) = self.ledger.address_in(slot) else {
-                    return Ok(());
-                };
-                match host.endpoint.send(slot, channel, &message) {
-                    Ok(()) => self.ledger.life(address)?.down.sent(channel, &message),
-                    Err(error) if !self.ledger.life(address)?.is_hostile => {
-                        return Err(format!("the game's message to {slot}: {error}"));
-                    }
-                    Err(_) => {}
-                }
-            }
-            Wish::Kick(slot) => return self.kick(host, slot),
-        }
-        Ok(())
-    }
-
-    fn kick(&mut self, host: &mut Host, slot: ClientSlot) -> Verdict {
-        if let Some(address) = self.ledger.address_in(slot) {
-            self.ledger.life(address)?.was_kicked = true;
-            let reason = DisconnectReason::Kicked;
-            host.endpoint
-                .disconnect(self.now, slot, reason, "no ghosts");
-        }
-        Ok(())
-    }
-
-    /// The server says something of our own to somebody.
-    fn chat_with_players(&mut self, host: &mut Host) {
-        let seated: Vec<_> = self.ledger.slots().collect();
-        for (slot, address) in seated {
-            if self.rng.random_range(0..1_000) < self.chatter {
-                self.say_down(host, slot, address, 1);
-            }
-        }
-    }
-
-    fn say_down(&mut self, host: &mut Host, slot: ClientSlot, address: SocketAddr, count: u32) {
-        let Ok(life) = self.ledger.life(address) else {
-            return;
-        };
-        for _ in 0..count {
-            let channel = if self.rng.random_bool(0.7) {
-                BULK
-            } else {
-                LOOSE
-            };
-            let message = life.down.next_message(len(&mut self.rng));
-            if host.endpoint.send(slot, channel, &message).is_ok() {
-                life.down.sent(channel, &message);
-            }
-        }
-    }
-
     /// One frame of a player's game.
     fn frame(&mut self, index: usize) -> Verdict {
         let Some(mut seat) = self.players[index].seat.take() else {
@@ -505,165 +359,10 @@ impl Universe {
         }
         Ok(())
     }
-
-    fn run_faults(&mut self) -> Verdict {
-        while let Some((_, fault)) = self.faults.pop_front_if(|(at, _)| *at <= self.now) {
-            self.strike(&fault)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn strike(&mut self, fault: &Fault) -> Verdict {
-        self.tell("fault", 0, || format!("{fault:?}"));
-        match *fault {
-            Fault::Outage { player, up, down } => self.set_cut(player, (up, down)),
-            Fault::OutageOver { player } => self.set_cut(player, (false, false)),
-            Fault::Roam { player, network } => self.set_network(player, network),
-            Fault::Leave { player, back_after } => self.leave(player, back_after)?,
-            Fault::Crash { player, back_after } => self.crash(player, back_after)?,
-            Fault::Kick { player } => self.kick_player(player)?,
-            Fault::Hitch { player, lasts } => self.players[player].hold(self.now, lasts),
-            Fault::Burst {
-                player,
-                messages,
-                up,
-            } => self.burst(player, messages, up),
-            Fault::Stall { lasts } => self.stalled_until = self.now + lasts,
-            Fault::Freeze { lasts } => {
-                self.frozen_until = self.now + lasts;
-                self.frozen_time = self.frozen_time.max(lasts);
-            }
-            Fault::Drain => self.drain(),
-            Fault::Kill { down } => {
-                self.host = None;
-                self.up_at = Some(self.now + down);
-                self.ledger.hinder_all();
-            }
-            Fault::Wall { off } => {
-                self.wall_off = off;
-                self.ledger.hinder_all();
-            }
-        }
-        Ok(())
-    }
-
-    fn set_cut(&mut self, index: usize, is_cut: (bool, bool)) {
-        self.players[index].is_cut = is_cut;
-        self.apply_network(index);
-    }
-
-    pub(crate) fn set_network(&mut self, index: usize, network: ProfileConditions) {
-        self.players[index].network = network;
-        self.apply_network(index);
-    }
-
-    pub(crate) fn apply_network(&mut self, index: usize) {
-        let player = &self.players[index];
-        if let Some(seat) = &player.seat {
-            let mut air = self.air.borrow_mut();
-            air.set_host(seat.address, player.conditions());
-        }
-    }
-
-    fn leave(&mut self, index: usize, back_after: Duration) -> Verdict {
-        if let Some(seat) = &mut self.players[index].seat {
-            self.ledger.life(seat.address)?.said_goodbye = true;
-            seat.client.disconnect();
-            // The next frame hears of the end, and plans the return.
-            self.players[index].hold(self.now, back_after);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn crash(&mut self, index: usize, back_after: Duration) -> Verdict {
-        if let Some(seat) = self.players[index].seat.take() {
-            self.ledger.life(seat.address)?.crashed_at = Some(self.now);
-            self.players[index].back_at = Some(self.now + back_after);
-        }
-        Ok(())
-    }
-
-    fn kick_player(&mut self, index: usize) -> Verdict {
-        let Some(address) = self.players[index].seat.as_ref().map(|seat| seat.address) else {
-            return Ok(());
-        };
-        let Some(slot) = self.ledger.life(address)?.slot else {
-            return Ok(());
-        };
-        let Some(mut host) = self.host.take() else {
-            return Ok(());
-        };
-        let mine = self.ledger.address_in(slot) == Some(address);
-        let verdict = if mine {
-            self.kick(&mut host, slot)
-        } else {
-            Ok(())
-        };
-        self.host = Some(host);
-        verdict
-    }
-
-    fn burst(&mut self, index: usize, messages: u32, up: bool) {
-        if up {
-            self.players[index].burst += messages;
-            return;
-        }
-        let address = self.players[index].seat.as_ref().map(|seat| seat.address);
-        let seated = self.ledger.slots().find(|(_, at)| Some(*at) == address);
-        if let Some((slot, address)) = seated
-            && let Some(mut host) = self.host.take()
-        {
-            self.say_down(&mut host, slot, address, messages);
-            self.host = Some(host);
-        }
-    }
-
-    fn drain(&mut self) {
-        self.ledger.server_drains();
-        if let Some(host) = &mut self.host {
-            host.endpoint.refuse_newcomers();
-            let reason = DisconnectReason::ServerShutdown;
-            host.endpoint.disconnect_all(self.now, reason, "see you");
-        }
-    }
-
-    fn forge(&mut self) {
-        if self.forge_at.is_none_or(|at| at > self.now) {
-            return;
-        }
-        self.forge_at = Some(self.now + FORGE_EVERY);
-        let mut air = self.air.borrow_mut();
-        let forged = {
-            let heard: Vec<_> = air.tap.iter().collect();
-            forgery(&heard, &mut self.rng)
-        };
-        if let Some(forged) = forged {
-            air.send(forged.from, forged.to, &forged.bytes);
-        }
-    }
-
-    pub(crate) const fn frozen_time(&self) -> Duration {
-        self.frozen_time
-    }
-
-    /// Everything that goes wrong stops going wrong.
-    pub(crate) fn end_trouble(&mut self, network: ProfileConditions) {
-        self.tell("calm", 0, String::new);
-        self.faults.clear();
-        self.hostiles.clear();
-        self.forge_at = None;
-        self.chatter = 0;
-        self.wall_off = 0;
-        for index in 0..self.players.len() {
-            self.players[index].burst = 0;
-            self.players[index].is_cut = (false, false);
-            self.set_network(index, network);
-        }
-    }
 }
 
 /// Mostly short, sometimes as long as it gets.
-fn len(rng: &mut Xoshiro256PlusPlus) -> usize {
+pub(crate) fn len(rng: &mut Xoshiro256PlusPlus) -> usize {
     if rng.random_bool(0.8) {
         rng.random_range(8..64)
     } else {
