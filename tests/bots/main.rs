@@ -3,7 +3,10 @@
 //!
 //! Sockets, threads and time are real here, and the machine may be busy. So nothing is said about how fast something
 //! was: every bound is one that only a bug breaks.
-
+#![expect(
+    clippy::disallowed_methods,
+    reason = "real bots on real sockets: the test waits for what they do"
+)]
 #![cfg(feature = "cli")]
 #![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
 

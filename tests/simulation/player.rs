@@ -124,7 +124,8 @@ impl Seat {
                 .filter_map(|entity| {
                     Some((entity.id, Thing::read(schema, entity.kind, entity.values)?))
                 });
-            let input = brain.decide(self.me, things);
+            brain.look(self.me, things);
+            let input = brain.decide();
             if self
                 .client
                 .send_input_with(|writer| input.encode(writer))
