@@ -68,6 +68,8 @@ pub struct SocketStats {
 #[derive(Debug)]
 pub struct StdSocket {
     socket: UdpSocket,
+    /// The family of its address, which the system would have to be asked for at every datagram.
+    is_ipv4: bool,
     stats: SocketStats,
 }
 
@@ -83,6 +85,7 @@ impl StdSocket {
     pub fn for_server(server: SocketAddr) -> io::Result<Self> {
         Ok(Self {
             socket: bind_like(server)?,
+            is_ipv4: server.is_ipv4(),
             stats: SocketStats::default(),
         })
     }
@@ -95,6 +98,7 @@ impl StdSocket {
     pub fn from_std(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self {
+            is_ipv4: socket.local_addr()?.is_ipv4(),
             socket,
             stats: SocketStats::default(),
         })
@@ -118,13 +122,14 @@ impl StdSocket {
     /// A fresh port of the family of `like`.
     fn rebind_like(&mut self, like: SocketAddr) -> io::Result<()> {
         self.socket = bind_like(like)?;
+        self.is_ipv4 = like.is_ipv4();
         self.stats.rebinds += 1;
         Ok(())
     }
 
     fn try_send(&mut self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
         // A token may name servers of both families, and the session may fail over from one to the other.
-        if self.local_addr()?.is_ipv4() != to.is_ipv4() {
+        if self.is_ipv4 != to.is_ipv4() {
             self.rebind_like(to)?;
         }
         self.socket.send_to(datagram, to)

@@ -225,27 +225,30 @@ fn check_sight(
 ) -> Result<(), Mismatch> {
     let tick = snapshot.tick();
     let viewpoint = frame.viewpoint(client);
-    let (inner, outer) = (
-        f64::from(config.inner_radius),
-        f64::from(config.outer_radius),
-    );
-    let outer = outer.max(inner);
+    let always = |row: &Row<'_>| viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(row.id));
+    let away = |row: &Row<'_>| {
+        viewpoint.map_or(f64::INFINITY, |viewpoint| distance(row, viewpoint.center))
+    };
+    let inner = f64::from(config.inner_radius);
+    let outer = f64::from(config.outer_radius).max(inner);
     for row in frame.iter() {
-        let always = viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(row.id));
-        let distance =
-            viewpoint.map_or(f64::INFINITY, |viewpoint| distance(&row, viewpoint.center));
-        let (entity, seen) = (row.id, snapshot.get(row.id).is_some());
-        if !seen && (always || distance < inner * (1.0 - TOLERANCE)) {
+        let distance = away(&row);
+        let must_be_seen = always(&row) || distance < inner * (1.0 - TOLERANCE);
+        if must_be_seen && snapshot.get(row.id).is_none() {
             return Err(Mismatch::Missing {
                 tick,
-                entity,
+                entity: row.id,
                 distance,
             });
         }
-        if seen && !always && distance > outer * (1.0 + TOLERANCE) {
+    }
+    let held = snapshot.entities().filter_map(|held| frame.entity(held.id.slot));
+    for row in held {
+        let distance = away(&row);
+        if distance > outer * (1.0 + TOLERANCE) && !always(&row) {
             return Err(Mismatch::Unseen {
                 tick,
-                entity,
+                entity: row.id,
                 distance,
             });
         }
