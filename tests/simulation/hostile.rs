@@ -22,8 +22,8 @@ pub(crate) struct Hostile {
     netcode: NetcodeClient,
     link: Link,
     pub(crate) next: Timestamp,
-    /// Payloads in each of its frames.
-    eager: u32,
+    /// Payloads in each of its frames; `None`: it says hello, and never that it heard anything.
+    eager: Option<u32>,
 }
 
 /// How often a hostile client acts.
@@ -35,7 +35,7 @@ impl Hostile {
         token: ConnectToken,
         link: Arc<LinkConfig>,
         now: Timestamp,
-        eager: u32,
+        eager: Option<u32>,
     ) -> Self {
         Self {
             address,
@@ -48,7 +48,8 @@ impl Hostile {
 
     pub(crate) fn hear(&mut self, now: Timestamp, from: SocketAddr, datagram: &mut [u8]) {
         use tickwire::proto::netcode::ClientReceived;
-        if let ClientReceived::Payload(payload) = self.netcode.receive(now, from, datagram) {
+        let received = self.netcode.receive(now, from, datagram);
+        if let (ClientReceived::Payload(payload), Some(_)) = (received, self.eager) {
             let _ = self.link.receive(now, payload);
             while self.link.poll_message().is_some() {}
             while self.link.poll_delivery().is_some() {}
@@ -64,9 +65,18 @@ impl Hostile {
             let datagram = &buffer[..transmit.len];
             air.borrow_mut().send(self.address, transmit.to, datagram);
         }
-        for _ in 0..rng.random_range(0..=self.eager) {
-            let Self { netcode, link, .. } = self;
-            let sealed = netcode.seal(now, &mut buffer, |payload| garbage(now, link, payload, rng));
+        let payloads = self.eager.map_or(1, |most| rng.random_range(0..=most));
+        for _ in 0..payloads {
+            let Self {
+                netcode,
+                link,
+                eager,
+                ..
+            } = self;
+            let sealed = netcode.seal(now, &mut buffer, |payload| match eager {
+                Some(_) => garbage(now, link, payload, rng),
+                None => link.fill(now, payload, 0, |_, room| say_hello(room)),
+            });
             if let Some(transmit) = sealed {
                 let datagram = &buffer[..transmit.len];
                 air.borrow_mut().send(self.address, transmit.to, datagram);
@@ -102,13 +112,24 @@ fn garbage(
     len
 }
 
+fn say_hello(room: &mut [u8]) -> usize {
+    let hello = hello();
+    room[..hello.len()].copy_from_slice(&hello);
+    hello.len()
+}
+
+fn hello() -> Vec<u8> {
+    let mut hello = vec![1];
+    hello.extend(PROTOCOL_VERSION.to_le_bytes());
+    hello.extend(schema().hash().to_le_bytes());
+    hello
+}
+
 /// A hello that is right most of the time, and then blocks of every kind with anything inside.
 fn blocks(room: &mut [u8], rng: &mut Xoshiro256PlusPlus) -> usize {
     let mut body = Vec::new();
     if rng.random_bool(0.5) {
-        body.push(1);
-        body.extend(PROTOCOL_VERSION.to_le_bytes());
-        body.extend(schema().hash().to_le_bytes());
+        body.extend(hello());
     }
     for _ in 0..rng.random_range(0..4) {
         // No goodbye: it would be over too soon.

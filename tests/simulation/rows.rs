@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tickwire::id::ClientId;
 use tickwire::netsim::{Chance, LinkConditions, Loss, Outage, Profile, ProfileConditions};
+use tickwire::proto::event::DisconnectReason;
 use tickwire::time::Timestamp;
 
 use crate::plan::{Fault, Plan, PlayerPlan};
@@ -158,6 +159,33 @@ fn a_server_that_plays_half_its_ticks_slows_down_in_order_and_recovers() {
     plan.trouble = Duration::from_secs(9);
     let mut universe = Universe::new(plan, false);
     assert_eq!(universe.run_plan(), Ok(()));
+}
+
+#[test]
+fn a_client_that_acknowledges_nothing_costs_a_bounded_queue_and_is_dropped_by_name() {
+    let mut plan = Plan::quiet(16, players(4, Profile::Home.conditions()));
+    // The server has something to say to everybody in every tick.
+    plan.chatter = 1_000;
+    let mut universe = Universe::new(plan, false);
+    let deaf = universe.join_hostile(0, None);
+    assert_eq!(universe.run_until(at(8_000)), Ok(()));
+    let slot = universe.ledger.lives[&deaf].slot.expect("it was let in");
+    let host = universe.host.as_ref().expect("it runs");
+    let queued = host.endpoint.link_stats(slot).map(|link| link.bytes_queued);
+    let limit: usize = universe
+        .link
+        .channels()
+        .iter()
+        .map(|it| it.send_buffer)
+        .sum();
+    assert!(
+        queued.is_some_and(|queued| queued > 10_000 && queued <= limit),
+        "{queued:?}"
+    );
+    assert_eq!(universe.run_until(at(12_000)), Ok(()));
+    let reason = universe.ledger.lives[&deaf].ended_by_server;
+    assert_eq!(reason, Some(DisconnectReason::Unresponsive));
+    assert_eq!(seated(&universe), 4, "nobody else notices");
 }
 
 #[test]

@@ -116,7 +116,9 @@ impl Universe {
         };
         universe.start_server();
         for number in 0..universe.plan.hostiles {
-            universe.join_hostile(number);
+            // Some within their allowance, some far above.
+            let eager = universe.rng.random_range(1..20);
+            universe.join_hostile(number, Some(eager));
         }
         universe
     }
@@ -165,17 +167,16 @@ impl Universe {
             .expect("a good token")
     }
 
-    fn join_hostile(&mut self, number: u32) {
+    pub(crate) fn join_hostile(&mut self, number: u32, eager: Option<u32>) -> SocketAddr {
         let address = SocketAddr::from(([10, 66, number as u8, 6], 666));
         let client = ClientId(666_000 + u64::from(number));
         let token = self.token(client);
-        // Some within their allowance, some far above.
-        let eager = self.rng.random_range(1..20);
         let link = Arc::clone(&self.link);
         self.hostiles
             .push(Hostile::new(address, token, link, self.now, eager));
         let life = Life::new(client, self.ledger.server, true);
         self.ledger.lives.insert(address, life);
+        address
     }
 
     /// Starts a player's client with a new token.
