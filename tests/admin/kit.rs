@@ -9,9 +9,9 @@ use tickwire::game::arena::{Arena, ArenaConfig, schema};
 use tickwire::proto::channel::LinkConfig;
 use tickwire::proto::event::DisconnectReason;
 use tickwire::proto::netcode::{ConnectToken, Key};
-use tickwire::server::admin::{Admin, AdminConfig, AdminHandle, TokenIssuer};
+use tickwire::server::admin::{Admin, AdminConfig, AdminHandle, TokenDesk};
 use tickwire::server::clock::ServerClock;
-use tickwire::server::{FrameHook, Server, ServerConfig, ServerControl, ServerHandle};
+use tickwire::server::{FrameHook, Server, ServerConfig, ServerControl, ServerHandle, TokenIssuer};
 
 use crate::PATIENCE;
 use crate::http;
@@ -50,7 +50,7 @@ impl House {
         let admin = Admin::bind(AdminConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             token: token.map(str::to_owned),
-            issuer: Some(issuer(server.local_addr())),
+            tokens: Some(desk(server.local_addr())),
         });
         let server = server.start().expect("starts");
         let admin = admin.expect("binds").start(server.control());
@@ -82,13 +82,12 @@ impl House {
     }
 }
 
-pub(crate) fn issuer(server: SocketAddr) -> TokenIssuer {
-    TokenIssuer {
-        key: Key::from_bytes(KEY),
-        protocol_id: PROTOCOL,
-        public: vec![server],
-        timeout_seconds: 5,
-        expires_seconds: 30,
+pub(crate) fn desk(server: SocketAddr) -> TokenDesk {
+    TokenDesk {
+        issuer: TokenIssuer {
+            lifetime_seconds: 30,
+            ..TokenIssuer::new(PROTOCOL, Key::from_bytes(KEY), vec![server])
+        },
         loopback_only: true,
     }
 }

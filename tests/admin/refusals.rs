@@ -1,12 +1,13 @@
 //! What the admin port does not do, and the words it has for it.
 
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use tickwire::server::admin::{Admin, AdminConfig, AdminError, ENDPOINTS, TokenIssuer};
+use tickwire::server::TokenIssuer;
+use tickwire::server::admin::{Admin, AdminConfig, AdminError, ENDPOINTS, TokenDesk};
 
 use crate::http::{ask, ask_as, get, post, send};
-use crate::kit::{House, TOKEN, issuer};
+use crate::kit::{House, TOKEN, desk};
 
 #[test]
 fn what_does_not_exist_is_a_404_that_lists_what_does() {
@@ -130,15 +131,11 @@ fn silent_connections_are_closed_and_do_not_shut_out_others_for_long() {
     assert_eq!(get(house.port(), "/livez").status, 200);
 }
 
-fn bind(
-    listen: &str,
-    token: Option<&str>,
-    issuer: Option<TokenIssuer>,
-) -> Result<Admin, AdminError> {
+fn bind(listen: &str, token: Option<&str>, tokens: Option<TokenDesk>) -> Result<Admin, AdminError> {
     Admin::bind(AdminConfig {
         listen: listen.parse().expect("an address"),
         token: token.map(str::to_owned),
-        issuer,
+        tokens,
     })
 }
 
@@ -171,18 +168,18 @@ fn an_address_that_is_taken_is_named() {
 
 #[test]
 fn an_issuer_that_cannot_issue_is_refused_before_it_starts() {
-    let good = issuer(SocketAddr::from(([192, 0, 2, 1], 7777)));
+    let good = desk(SocketAddr::from(([192, 0, 2, 1], 7777)));
     let refused = |change: fn(&mut TokenIssuer)| {
-        let mut issuer = good.clone();
-        change(&mut issuer);
-        bind("127.0.0.1:0", None, Some(issuer))
+        let mut desk = good.clone();
+        change(&mut desk.issuer);
+        bind("127.0.0.1:0", None, Some(desk))
             .expect_err("refused")
             .to_string()
     };
-    assert!(refused(|it| it.public.clear()).contains("1 to 32 addresses, not 0"));
-    assert!(refused(|it| it.public[0].set_port(0)).contains("no client can reach 192.0.2.1:0"));
+    assert!(refused(|it| it.servers.clear()).contains("1 to 32 addresses, not 0"));
+    assert!(refused(|it| it.servers[0].set_port(0)).contains("no client can reach 192.0.2.1:0"));
     assert!(refused(|it| it.timeout_seconds = 0).contains("timeout of 0"));
-    assert!(refused(|it| it.expires_seconds = 0).contains("expires after 0"));
+    assert!(refused(|it| it.lifetime_seconds = 0).contains("expires after 0"));
 }
 
 #[test]
@@ -194,48 +191,4 @@ fn without_an_issuer_there_are_no_tokens() {
     let answer = post(admin.local_addr(), "/connect-token", "");
     assert_eq!(answer.status, 404);
     assert!(answer.error().contains("does not issue"));
-}
-
-/// An address of this machine that is not loopback, if it has one: nothing is sent to find out.
-fn outer_address() -> Option<IpAddr> {
-    #[expect(clippy::disallowed_methods, reason = "a test on real sockets")]
-    let socket = UdpSocket::bind("0.0.0.0:0").expect("binds");
-    socket.connect("192.0.2.1:9").ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
-}
-
-#[test]
-fn from_elsewhere_tokens_need_the_bearer_and_a_key_that_lasts() {
-    let Some(outer) = outer_address() else {
-        println!("SKIPPED: this machine has no address but loopback");
-        return;
-    };
-    let house = House::open();
-    let bearer = format!("Bearer {TOKEN}");
-    let with = [("Authorization", bearer.as_str())];
-    for (loopback_only, from_elsewhere) in [(true, 403), (false, 200)] {
-        let issuer = TokenIssuer {
-            loopback_only,
-            ..issuer(house.server.local_addr())
-        };
-        let admin = bind("0.0.0.0:0", Some(TOKEN), Some(issuer)).expect("binds");
-        let admin = admin.start(house.control());
-        let port = admin.local_addr().port();
-        let (near, far) = (
-            SocketAddr::from(([127, 0, 0, 1], port)),
-            SocketAddr::new(outer, port),
-        );
-        let line = "POST /connect-token";
-        assert_eq!(ask(far, line, &[], "").status, 401);
-        assert_eq!(ask(near, line, &[], "").status, 401);
-        assert_eq!(ask(far, line, &with, "").status, from_elsewhere);
-        assert_eq!(ask(near, line, &with, "").status, 200);
-        // Any name may be ours here, and probes call us by our address.
-        assert_eq!(get(far, "/livez").status, 200);
-        assert_eq!(
-            ask_as(far, "GET /readyz", &[("Host", "game-7.internal")], "").status,
-            200
-        );
-    }
 }

@@ -16,9 +16,9 @@ use crate::cli::{Failure, secret};
 use crate::game::arena::ArenaConfig;
 use crate::proto::netcode::Key;
 use crate::proto::snapshot::ViewConfig;
-use crate::server::admin::{AdminConfig, TokenIssuer};
+use crate::server::admin::{AdminConfig, TokenDesk};
 use crate::server::admission::AdmissionConfig;
-use crate::server::{ConfigError, ServerConfig};
+use crate::server::{ConfigError, ServerConfig, TokenIssuer};
 
 /// A client loses sight of what is farther than this many eighths of the distance at which it appears: who walks along
 /// the border does not flicker.
@@ -57,13 +57,16 @@ impl AdminPlan {
         AdminConfig {
             listen: self.listen,
             token: self.token,
-            issuer: Some(TokenIssuer {
-                key,
-                protocol_id,
-                public,
-                // At most a day.
-                timeout_seconds: i32::try_from(self.token_timeout.as_secs()).unwrap_or(i32::MAX),
-                expires_seconds: self.token_expires.as_secs(),
+            tokens: Some(TokenDesk {
+                issuer: TokenIssuer {
+                    key,
+                    protocol_id,
+                    servers: public,
+                    // At most a day.
+                    timeout_seconds: i32::try_from(self.token_timeout.as_secs())
+                        .unwrap_or(i32::MAX),
+                    lifetime_seconds: self.token_expires.as_secs(),
+                },
                 loopback_only,
             }),
         }

@@ -225,7 +225,8 @@ fn check_sight(
 ) -> Result<(), Mismatch> {
     let tick = snapshot.tick();
     let viewpoint = frame.viewpoint(client);
-    let always = |row: &Row<'_>| viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(row.id));
+    let always =
+        |row: &Row<'_>| viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(row.id));
     let away = |row: &Row<'_>| {
         viewpoint.map_or(f64::INFINITY, |viewpoint| distance(row, viewpoint.center))
     };
@@ -242,7 +243,9 @@ fn check_sight(
             });
         }
     }
-    let held = snapshot.entities().filter_map(|held| frame.entity(held.id.slot));
+    let held = snapshot
+        .entities()
+        .filter_map(|held| frame.entity(held.id.slot));
     for row in held {
         let distance = away(&row);
         if distance > outer * (1.0 + TOLERANCE) && !always(&row) {

@@ -20,7 +20,7 @@ mod routes;
 mod tokens;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
@@ -29,8 +29,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, error};
 
-use super::ServerControl;
-use crate::proto::netcode::{Key, MAX_SERVERS};
+use super::{ServerControl, TokenIssuer};
+use crate::proto::netcode::MAX_SERVERS;
 use guard::Secret;
 use routes::Shared;
 use tokens::Issuer;
@@ -61,25 +61,25 @@ pub struct AdminConfig {
     /// The bearer token that commands need, at least [`MIN_TOKEN_LEN`] visible ASCII characters. `None`: whoever
     /// can reach the loopback address may command.
     pub token: Option<String>,
-    /// Makes connect tokens; `None`: `POST /connect-token` is refused.
-    pub issuer: Option<TokenIssuer>,
+    /// Gives connect tokens; `None`: `POST /connect-token` is refused.
+    pub tokens: Option<TokenDesk>,
 }
 
-/// What connect tokens are made with.
+/// Who gives connect tokens, and to whom.
 #[derive(Debug, Clone)]
-pub struct TokenIssuer {
-    /// The key of the server that is to accept them.
-    pub key: Key,
-    /// The number of the game and its version.
-    pub protocol_id: u64,
-    /// The addresses they name, 1 to 32.
-    pub public: Vec<SocketAddr>,
-    /// After how many silent seconds a session ends; negative: never. Not zero.
-    pub timeout_seconds: i32,
-    /// How long a token may be used to connect.
-    pub expires_seconds: u64,
-    /// Tokens go to clients on this machine only, whoever asks with whichever bearer token.
+pub struct TokenDesk {
+    /// Makes them.
+    pub issuer: TokenIssuer,
+    /// Tokens go to clients on this machine only, whoever asks with whichever bearer token: for a key that lives as
+    /// long as its process.
     pub loopback_only: bool,
+}
+
+impl TokenDesk {
+    /// Whether somebody at this address may have a token.
+    fn serves(&self, peer: IpAddr) -> bool {
+        !self.loopback_only || peer.to_canonical().is_loopback()
+    }
 }
 
 /// Why there is no admin port.
@@ -134,7 +134,7 @@ impl Admin {
         if secret.is_none() && !config.listen.ip().to_canonical().is_loopback() {
             return Err(AdminError::NeedsToken(config.listen));
         }
-        let issuer = config.issuer.map(Issuer::new).transpose()?;
+        let issuer = config.tokens.map(Issuer::new).transpose()?;
         let address = config.listen;
         let listener =
             TcpListener::bind(address).map_err(|error| AdminError::Address { address, error })?;

@@ -333,7 +333,7 @@ async fn connect_token(
             "this server does not issue connect tokens",
         )
     })?;
-    if issuer.is_loopback_only() && !peer.ip().to_canonical().is_loopback() {
+    if !issuer.serves(peer.ip()) {
         return Err(Reply::error(
             StatusCode::FORBIDDEN,
             "the key of this server lives as long as its process: tokens are for this machine only",
