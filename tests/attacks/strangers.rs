@@ -188,14 +188,20 @@ fn forged_requests_from_everywhere_are_silence_and_cost_nobody_a_payload() {
 fn a_hundred_thousand_forged_requests_a_second() {
     let _alone = alone();
     let time = Duration::from_millis(dose(500, 10_000));
+    // A build without optimisation is not what is promised.
+    let rate = if cfg!(debug_assertions) {
+        20_000
+    } else {
+        100_000
+    };
     let (shots, _) = against_echo("forged requests, fast", 0.9, |echo| {
         let genuine = request(echo.address, 1_000);
-        Guns::new(echo.address, 512, 1).fire(100_000, time, forge(&genuine))
+        Guns::new(echo.address, 512, 1).fire(rate, time, forge(&genuine))
     });
     assert_eq!(shots.answers, 0);
     let (shots, ..) = against_hall("forged requests, fast", 0.9, |hall| {
         let genuine = request(hall.address(), 1_000);
-        Guns::new(hall.address(), 512, 1).fire(100_000, time, forge(&genuine))
+        Guns::new(hall.address(), 512, 1).fire(rate, time, forge(&genuine))
     });
     assert_eq!(shots.answers, 0);
 }
