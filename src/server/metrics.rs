@@ -301,6 +301,24 @@ pub struct TickStats {
 }
 
 /// Everything the server knows about itself, at about one moment.
+///
+/// A plain value for an embedder to print, compare or export: nothing in it changes any more, and reading it
+/// costs the server nothing but the loads of some hundred counters. All counters only grow; a rate is the
+/// difference of two readings over the difference of their `uptime_seconds`. The parts are read one
+/// after the other, so that a sum may miss what happened in between.
+///
+/// Serialised it is one object: `tick` and `total` by name, `shards` as a list. The admin port's metrics
+/// ([`crate::server::admin::metrics`]) are these numbers.
+///
+/// ```
+/// use tickwire::server::metrics::{Counter, ServerStats};
+///
+/// /// Bytes sent in a second between two readings.
+/// fn bytes_per_second(before: &ServerStats, after: &ServerStats) -> f64 {
+///     let bytes = after.total.get(Counter::BytesSent) - before.total.get(Counter::BytesSent);
+///     bytes as f64 / (after.uptime_seconds - before.uptime_seconds)
+/// }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ServerStats {
@@ -323,6 +341,8 @@ pub struct ServerStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::netcode;
+    use crate::proto::stats::Rejection;
     use crate::server::histogram::is_exact;
 
     #[test]
@@ -337,6 +357,43 @@ mod tests {
         assert_eq!(total.get(Counter::BytesSent), 1_234);
         assert_eq!(total.get(Counter::StrangersLimited), 1);
         assert_eq!(total.get(Counter::Connects), 0);
+    }
+
+    /// Whoever reads the numbers as JSON reads these names.
+    #[test]
+    fn as_json_everything_has_a_name() {
+        let shard = ShardMetrics::default();
+        let mut endpoint = EndpointStats {
+            connects: 3,
+            ..EndpointStats::default()
+        };
+        endpoint.verdicts.lost = 2;
+        endpoint.views.bytes = 1_100;
+        endpoint
+            .rejections
+            .count(Rejection::Netcode(netcode::Rejection::Forged));
+        shard.mirror(&endpoint, 1);
+        let mut stats = ServerStats {
+            capacity: 8,
+            shards: vec![shard.read()],
+            ..ServerStats::default()
+        };
+        stats.total.merge(&shard.read());
+        let json = serde_json::to_value(&stats).expect("it can be written");
+        assert_eq!(json["capacity"], 8);
+        assert_eq!(json["tick"]["inputs"]["late"], 0);
+        assert_eq!(json["tick"]["cohorts"]["built"], 0);
+        for part in [&json["total"], &json["shards"][0]] {
+            assert_eq!(part["sessions"], 1);
+            assert_eq!(part["counters"]["connects"], 3);
+            assert_eq!(part["counters"]["payloads_lost"], 2);
+            assert_eq!(part["counters"]["snapshot_bytes"], 1_100);
+            assert_eq!(part["rejections"]["netcode.forged"], 1);
+            assert_eq!(
+                part["counters"].as_object().map(|it| it.len()),
+                Some(Counter::COUNT)
+            );
+        }
     }
 
     #[test]

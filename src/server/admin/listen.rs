@@ -25,7 +25,7 @@ use super::routes::{self, Shared};
 const MAX_CONNECTIONS: usize = 64;
 
 /// From the connection to the last byte of the answer: a scrape takes milliseconds.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// After an error of the listener itself (no more file descriptors) it is left alone for so long.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);

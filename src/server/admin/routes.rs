@@ -240,7 +240,9 @@ async fn version() -> Reply {
 }
 
 async fn metrics(State(shared): Server, headers: HeaderMap) -> Response {
-    let (content_type, text) = shared.scrape.answer(headers.get(header::ACCEPT));
+    let (content_type, text) = shared
+        .scrape
+        .answer(headers.get(header::ACCEPT), shared.is_draining());
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 

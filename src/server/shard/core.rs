@@ -57,8 +57,8 @@ pub(in crate::server) struct Core {
     players: Vec<Option<Known>>,
     snapshot_every: u16,
     newest: Option<Tick>,
-    /// The place that is surveyed next.
-    survey_at: usize,
+    /// Which of its [`SURVEY_TIMERS`] turns the survey has reached.
+    survey_turn: usize,
 }
 
 /// Somebody the tick loop was told of.
@@ -91,7 +91,7 @@ impl Core {
             players: Vec::new(),
             snapshot_every,
             newest: None,
-            survey_at: 0,
+            survey_turn: 0,
         }
     }
 
@@ -188,10 +188,10 @@ impl Core {
     /// Shows the figures of the next few clients, so that everybody's are shown once in
     /// [`SURVEY_TIMERS`] calls and no call takes long.
     pub(in crate::server) fn survey(&mut self) {
-        let places = self.players.len();
-        for _ in 0..places.div_ceil(SURVEY_TIMERS) {
-            self.survey_at = (self.survey_at + 1) % places;
-            if let Some(Some(known)) = self.players.get(self.survey_at) {
+        let (places, turn) = (self.players.len(), self.survey_turn);
+        self.survey_turn = (turn + 1) % SURVEY_TIMERS;
+        for place in places * turn / SURVEY_TIMERS..places * (turn + 1) / SURVEY_TIMERS {
+            if let Some(Some(known)) = self.players.get(place) {
                 self.show(known.slot);
             }
         }

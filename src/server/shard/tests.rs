@@ -151,6 +151,31 @@ impl Bench {
 }
 
 #[test]
+fn everybodys_figures_are_shown_once_a_second() {
+    let mut bench = Bench::connected();
+    let slot = bench.directory.slot_of(ClientId(9)).expect("seated");
+    assert_eq!(bench.directory.figures().read(slot), None);
+    for _ in 0..200 {
+        bench.core.survey();
+    }
+    let shown = bench.directory.figures().read(slot).expect("shown");
+    // Longer than the request and the response of the handshake, which carry no payload.
+    assert!(shown.bytes_received > 0 && shown.bytes_sent > 0);
+    assert!(shown.datagrams_received > 0 && shown.datagrams_sent > 0);
+    assert!(shown.round_trip_ms.is_some());
+    let noted = |bench: &Bench| bench.metrics.read().round_trips.count;
+    let before = noted(&bench);
+    for _ in 0..3 * 200 {
+        bench.core.survey();
+    }
+    assert_eq!(
+        noted(&bench),
+        before + 3,
+        "once a second, however few there are"
+    );
+}
+
+#[test]
 fn inputs_that_find_no_room_are_dropped_and_counted_and_messages_wait() {
     let mut bench = Bench::connected();
     // The tick loop is asleep. Far more inputs come than the inbox holds.
