@@ -15,6 +15,7 @@ use crate::game::arena;
 use crate::id::ClientId;
 use crate::netsim::{LinkConditions, ProfileConditions};
 use crate::proto::event::DisconnectReason;
+use crate::server::TokenIssuer;
 use crate::server::clock::calendar_micros;
 use crate::server::signal::stop_requested;
 use crate::time::Tick;
@@ -22,7 +23,7 @@ use crate::tools::bots::{
     Books, Course, Ending, Live, Meter, Phase, Ramp, Rates, Swarm, SwarmConfig, aftermath, conduct,
 };
 use crate::tools::report::BotsReport;
-use crate::tools::tokens::{HttpUrl, Issuer, TokenService, TokenSource};
+use crate::tools::tokens::{HttpUrl, TokenService, TokenSource};
 
 /// Bots that play on a server elsewhere: a small load test
 #[derive(Debug, clap::Args)]
@@ -114,8 +115,8 @@ fn token_source(arguments: &Arguments) -> Result<Box<dyn TokenSource>, Failure> 
     if let Some(path) = &arguments.private_key_file {
         let key = secret::read_key(path, &format!("--private-key-file {}", path.display()))?;
         let protocol_id = arguments.protocol_id.unwrap_or(ARENA_PROTOCOL_ID);
-        let issuer = Issuer::new(key, protocol_id, vec![arguments.server]);
-        return Ok(Box::new(issuer.map_err(anyhow::Error::from)?));
+        let issuer = TokenIssuer::new(protocol_id, key, vec![arguments.server]);
+        return Ok(Box::new(issuer));
     }
     let url = match &arguments.token_url {
         Some(url) => url.clone(),

@@ -24,14 +24,14 @@ use crate::netsim::{LinkConditions, ProfileConditions};
 use crate::proto::netcode::Key;
 use crate::proto::snapshot::{TickFrame, ViewConfig};
 use crate::server::metrics::ServerStats;
-use crate::server::{Server, ServerConfig, ServerError, ServerHandle};
+use crate::server::{Server, ServerConfig, ServerError, ServerHandle, TokenIssuer};
 use crate::time::{Tick, TickRate};
 use crate::tools::archive::FrameArchive;
 use crate::tools::bots::{
     Check, Course, Live, Phase, Ramp, Swarm, SwarmConfig, SwarmError, aftermath, conduct,
 };
 use crate::tools::report::DemoReport;
-use crate::tools::tokens::{Issuer, NoToken};
+use crate::tools::tokens::NoToken;
 
 /// The protocol id of the arena in the demo: nobody else speaks to it.
 const PROTOCOL_ID: u64 = 0x7469_636b_6465_6d6f;
@@ -140,7 +140,7 @@ impl Demo {
             }),
             threads: SwarmConfig::usual_threads(),
         };
-        let swarm = Swarm::start(swarm, Issuer::new(key, PROTOCOL_ID, vec![address])?)?;
+        let swarm = Swarm::start(swarm, TokenIssuer::new(PROTOCOL_ID, key, vec![address]))?;
         Ok(Self {
             config,
             server,

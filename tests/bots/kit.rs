@@ -11,10 +11,9 @@ use tickwire::game::arena::{self, Arena, ArenaConfig};
 use tickwire::id::ClientId;
 use tickwire::netsim::ProfileConditions;
 use tickwire::proto::netcode::Key;
-use tickwire::server::{Server, ServerConfig, ServerHandle};
+use tickwire::server::{Server, ServerConfig, ServerHandle, TokenIssuer};
 use tickwire::time::TickRate;
 use tickwire::tools::bots::{Ramp, SwarmConfig};
-use tickwire::tools::tokens::Issuer;
 
 pub(crate) const PROTOCOL: u64 = 0xB075;
 
@@ -40,8 +39,8 @@ pub(crate) fn server(places: u32) -> ServerHandle {
     server.start().expect("there are threads")
 }
 
-pub(crate) fn issuer(server: SocketAddr) -> Issuer {
-    Issuer::new(key(), PROTOCOL, vec![server]).expect("there is randomness")
+pub(crate) fn issuer(server: SocketAddr) -> TokenIssuer {
+    TokenIssuer::new(PROTOCOL, key(), vec![server])
 }
 
 /// So many bots for a server.

@@ -7,15 +7,16 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tickwire::client::ClientConfig;
 use tickwire::game::arena::{Arena, ArenaConfig, schema};
+use tickwire::id::ClientId;
 use tickwire::netsim::ProfileConditions;
 use tickwire::proto::netcode::Key;
 use tickwire::server::metrics::ServerStats;
-use tickwire::server::{Server, ServerConfig, ServerHandle};
+use tickwire::server::{Server, ServerConfig, ServerHandle, TokenIssuer};
 use tickwire::time::Tick;
 use tickwire::tools::archive::FrameArchive;
-use tickwire::tools::bots::{Check, Phase, Swarm, SwarmConfig, Tally};
+use tickwire::tools::bots::{Check, Phase, Ramp, Swarm, SwarmConfig, Tally};
 
-use super::{HONEST, KEY, PROTOCOL, token, until};
+use super::{HONEST, KEY, PROTOCOL, until};
 
 /// A server and its honest players.
 pub struct Hall {
@@ -100,14 +101,17 @@ impl Hall {
             server: Some(address),
         };
         let swarm = SwarmConfig {
+            bots: HONEST,
+            first_client: ClientId(1),
+            ramp: Ramp::FAST,
             client,
             conditions: ProfileConditions::default(),
             seed: 1,
             check: is_checked.then_some(Check { archive, view }),
             threads: 1,
         };
-        let tokens = (0..u64::from(HONEST)).map(|number| token(address, number + 1));
-        let swarm = Swarm::start(&swarm, tokens.collect()).expect("bots start");
+        let tokens = TokenIssuer::new(PROTOCOL, Key::from_bytes(KEY), vec![address]);
+        let swarm = Swarm::start(swarm, tokens).expect("bots start");
         until("the bots play", || swarm.live().in_game == HONEST);
         swarm.enter(Phase::Measuring);
         Self { server, swarm }
@@ -124,11 +128,11 @@ impl Hall {
         self.swarm.enter(Phase::Ending(Tick(last)));
         std::thread::sleep(Duration::from_millis(400));
         let stats = self.server.stats();
-        let (tally, round_trips) = self.swarm.finish();
+        let books = self.swarm.finish();
         self.server.shutdown("").expect("no thread panicked");
         Fare {
-            tally,
-            round_trips,
+            tally: books.tally,
+            round_trips: books.times.round_trips,
             stats,
         }
     }
