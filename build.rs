@@ -1,7 +1,8 @@
 //! Tells the program which commit it is made from: `TICKWIRE_COMMIT`, twelve digits, or `unknown`.
 //!
-//! Asks git where there is a repository of ours, and the note that cargo puts into a package elsewhere. Neither being
-//! there is no error: the crate builds from any copy of its files.
+//! The variable of that name has the word (an image is built without the repository); then git, where there is a
+//! repository of ours; then the note that cargo puts into a package. None being there is no error: the crate
+//! builds from any copy of its files.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,11 +12,18 @@ const DIGITS: usize = 12;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=TICKWIRE_COMMIT");
     let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".to_owned());
     let root = Path::new(&root);
-    let commit = from_git(root).or_else(|| from_package(root));
+    let commit = from_variable()
+        .or_else(|| from_git(root))
+        .or_else(|| from_package(root));
     let commit = commit.as_deref().unwrap_or("unknown");
     println!("cargo::rustc-env=TICKWIRE_COMMIT={commit}");
+}
+
+fn from_variable() -> Option<String> {
+    digits(&std::env::var("TICKWIRE_COMMIT").ok()?)
 }
 
 /// The commit that is checked out, if the repository is this crate's own and not one it was copied into.

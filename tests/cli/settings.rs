@@ -125,3 +125,25 @@ fn a_variable_that_means_nothing_is_no_reason_to_refuse() {
     command.env("TICKWIRE_PORT", "tcp://10.0.0.1:7777");
     assert_eq!(outcome(command).code, Some(0));
 }
+
+#[test]
+fn the_operators_document_has_every_option_as_help_shows_it() {
+    let document = include_str!("../../docs/operating.md");
+    let (_, table) = document
+        .split_once("<!-- table: options -->\n")
+        .expect("the table");
+    let (table, _) = table.split_once("<!-- end -->").expect("its end");
+    let help = says(["serve", "--help"]);
+    let rows: String = help.lines().filter_map(row).collect();
+    let head = "| flag | variable | default | is |\n|---|---|---|---|\n";
+    assert_eq!(table, format!("{head}{rows}"));
+}
+
+/// A line of help about an option, as the document's table has it.
+fn row(line: &str) -> Option<String> {
+    let (rest, variable) = line.strip_suffix(']')?.split_once("] [env: ")?;
+    let (rest, default) = rest.split_once(" [default: ")?;
+    let (flag, is) = rest.trim().split_once("  ")?;
+    let is = is.trim();
+    Some(format!("| `{flag}` | `{variable}` | {default} | {is} |\n"))
+}
