@@ -3,6 +3,7 @@
 //! Knows a kind's fields. Has no entity, no frame and no bits.
 
 use super::quantity::Coding;
+use super::quaternion;
 use super::schema::{Field, Kind};
 
 /// A struct of the game whose state travels in snapshots.
@@ -85,6 +86,16 @@ impl<'a> RowWriter<'a> {
         self.integer(i32::from(value));
     }
 
+    /// The next four fields as a unit quaternion; see [`Field::unit_quaternion`]. One that has no
+    /// direction (all zero, not a number) becomes the identity.
+    pub fn unit_quaternion(&mut self, value: [f32; 4]) {
+        let (largest, parts) = quaternion::split(value);
+        self.unsigned(largest);
+        for part in parts {
+            self.number(part);
+        }
+    }
+
     /// A field too many is counted and not kept; the frame refuses the row.
     fn push(&mut self, value: i32) {
         if self.written < self.fields.len() {
@@ -137,6 +148,14 @@ impl<'a> RowReader<'a> {
     /// The next field as an unsigned integer.
     pub fn unsigned(&mut self) -> u32 {
         self.integer() as u32
+    }
+
+    /// The next four fields as a unit quaternion; see [`Field::unit_quaternion`]. Its largest
+    /// component is positive: `q` and `-q` are the same rotation.
+    pub fn unit_quaternion(&mut self) -> [f32; 4] {
+        let largest = self.unsigned();
+        let [a, b, c] = [self.number(), self.number(), self.number()];
+        quaternion::join(largest, [a, b, c])
     }
 
     /// The next field as one flag.
