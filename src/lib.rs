@@ -4,6 +4,9 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+// What the derives write says `::tickwire::`, in here as anywhere else.
+extern crate self as tickwire;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(any(test, feature = "client"))]
@@ -19,3 +22,5 @@ pub mod server;
 pub mod time;
 #[cfg(feature = "tools")]
 pub mod tools;
+
+pub use proto::snapshot::{Replicate, ReplicateEnum};

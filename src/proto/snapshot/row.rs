@@ -8,7 +8,9 @@ use super::schema::{Field, Kind};
 
 /// A struct of the game whose state travels in snapshots.
 ///
-/// `write` and `read` name the fields in the order of [`Replicate::kind`].
+/// `#[derive(Replicate)]` writes all of it; see the [derive](macro@super::Replicate) for what a field can
+/// be. By hand, for what the derive has no word for, `write` and `read` name the fields in the order
+/// of [`Replicate::kind`]:
 ///
 /// ```
 /// use tickwire::proto::snapshot::{Blend, Field, Kind, Quantity, Replicate, RowReader, RowWriter};
@@ -38,6 +40,26 @@ pub trait Replicate: Sized {
     fn write(&self, row: &mut RowWriter<'_>);
     /// Reads its fields.
     fn read(row: &mut RowReader<'_>) -> Self;
+}
+
+/// An enum without data as one field: a small number.
+///
+/// Derived, a variant's number is its discriminant: the one that is written, else one more than the
+/// variant before. A number that no variant has reads as the first variant, so that a newer
+/// server does not break an older client; the schema's hash knows how many bits there are, not what
+/// they are called.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a snapshot",
+    label = "is no enum that derives `ReplicateEnum`",
+    note = "a struct that derives `Replicate` goes in with `#[replicate(flatten)]`"
+)]
+pub trait ReplicateEnum: Sized {
+    /// How many bits the highest number needs, at least 1.
+    const BITS: u32;
+    /// Its number.
+    fn code(&self) -> u32;
+    /// The variant of a number.
+    fn from_code(code: u32) -> Self;
 }
 
 /// Quantises the fields of one entity into its row, one call per field, in order.
