@@ -130,6 +130,9 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+// What the derives write says `::tickwire::`, in here as anywhere else.
+extern crate self as tickwire;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(any(test, feature = "client"))]
@@ -171,3 +174,4 @@ pub mod prelude {
 #[cfg(all(doctest, feature = "client", feature = "server"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+pub use proto::snapshot::{Replicate, ReplicateEnum};

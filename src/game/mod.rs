@@ -8,10 +8,11 @@
 //!
 //! ```
 //! use std::{collections::BTreeMap, sync::Arc};
+//! use tickwire::Replicate;
 //! use tickwire::game::{Game, GameInput, Inputs, Outbox, Player, Simulation, SimulationConfig};
 //! use tickwire::id::{ClientId, ClientSlot, EntityId, UserData};
 //! use tickwire::proto::snapshot::{
-//!     Blend, Field, FrameBuilder, FrameConfig, FrameError, Kind, KindId, Quantity, Schema, Viewpoint,
+//!     FrameBuilder, FrameConfig, FrameError, KindId, Schema, Viewpoint,
 //! };
 //! use tickwire::proto::wire::{ByteReader, ByteWriter};
 //! use tickwire::time::{Tick, TickRate};
@@ -29,18 +30,23 @@
 //!     }
 //! }
 //!
+//! #[derive(Default, Replicate)]
+//! struct Dot {
+//!     #[replicate(bits = 16, blend = "linear")]
+//!     x: i32,
+//! }
+//!
 //! #[derive(Default)]
-//! struct Dots(BTreeMap<ClientSlot, i32>);
+//! struct Dots(BTreeMap<ClientSlot, Dot>);
 //!
 //! impl Game for Dots {
 //!     type Input = Push;
 //!
 //!     fn schema(&self) -> Arc<Schema> {
-//!         let x = Field::new("x", Quantity::Signed { bits: 16 }, Blend::Linear);
-//!         Arc::new(Schema::new(vec![Kind::new("dot", vec![x])]).expect("one kind, one field"))
+//!         Arc::new(Schema::new(vec![Dot::kind()]).expect("one kind, one field"))
 //!     }
 //!     fn join(&mut self, player: &Player, out: &mut Outbox) {
-//!         self.0.insert(player.slot, 0);
+//!         self.0.insert(player.slot, Dot::default());
 //!         out.send_to(player.slot, 0, b"push!");
 //!     }
 //!     fn leave(&mut self, slot: ClientSlot, _: &mut Outbox) {
@@ -48,14 +54,14 @@
 //!     }
 //!     fn step(&mut self, _: Tick, inputs: &Inputs<'_, Push>, _: &mut Outbox) {
 //!         for (slot, push) in inputs.iter() {
-//!             *self.0.entry(slot).or_default() += i32::from(push.0);
+//!             self.0.entry(slot).or_default().x += i32::from(push.0);
 //!         }
 //!     }
 //!     fn publish(&self, frame: &mut FrameBuilder) -> Result<(), FrameError> {
-//!         for (slot, x) in &self.0 {
+//!         for (slot, dot) in &self.0 {
 //!             let id = EntityId { slot: slot.index as u16, generation: slot.generation as u16 };
-//!             let center = [*x as f32, 0.0, 0.0];
-//!             frame.put(id, KindId(0), center, &[*x])?;
+//!             let center = [dot.x as f32, 0.0, 0.0];
+//!             frame.replicate(id, KindId(0), center, dot)?;
 //!             frame.view(*slot, Viewpoint { center, always: Some(id) });
 //!         }
 //!         Ok(())

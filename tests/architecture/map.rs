@@ -79,6 +79,7 @@ pub(crate) const HOMES: &[Home] = &[
     home("siphasher",          "proto/ game/ server/"),
     home("socket2",            "server/ tools/"),
     home("thiserror",          "everywhere"),
+    home("tickwire-derive",    "proto/snapshot/mod.rs"),
     home("tokio",              "server/ tools/ cli/ main.rs"),
     home("toml",               "cli/"),
     home("tracing",            "everywhere"),

@@ -134,7 +134,7 @@ def schema_hash(said):
             if field["quantity"] == "ranged":
                 out += number(0) + b"".join(struct.pack("<f", field[key]) for key in ("min", "max", "step"))
             else:
-                tag = {"angle": 1, "unsigned": 2, "signed": 3, "flags": 4}[field["quantity"]]
+                tag = {"angle": 1, "unsigned": 2, "signed": 3, "flags": 4, "counter": 5}[field["quantity"]]
                 out += number(tag) + number(field["bits"])
             out += number({"linear": 0, "angle": 1, "step": 2}[field["blend"]])
     value = 0xCBF29CE484222325
@@ -342,7 +342,7 @@ class Replica:
             return field.value(bits.take(field.bits))
         z = bits.take(residual_bits) + 1
         raw = value - field.lowest + (z // 2 if z % 2 == 0 else -(z + 1) // 2)
-        if field.quantity == "angle":
+        if field.quantity in ("angle", "counter"):
             raw %= field.max + 1
         if raw < 0:
             raise Refused("value")

@@ -22,12 +22,13 @@ const METRES: Quantity = Quantity::Ranged {
 };
 
 /// Each form of section 8.5 at least once.
-const WALKER: [(&str, Quantity, Blend); 6] = [
+const WALKER: [(&str, Quantity, Blend); 7] = [
     ("x", METRES, Blend::Linear),
     ("yaw", Quantity::Angle { bits: 12 }, Blend::Angle),
     ("heading", Quantity::Angle { bits: 8 }, Blend::Angle),
     ("speed", Quantity::Signed { bits: 9 }, Blend::Step),
     ("marks", Quantity::Flags { bits: 12 }, Blend::Step),
+    ("shots", Quantity::Counter { bits: 6 }, Blend::Step),
     ("whole", Quantity::Unsigned { bits: 32 }, Blend::Step),
 ];
 const CRATE: [(&str, Quantity, Blend); 2] = [
@@ -135,6 +136,7 @@ fn field_as_json(field: &Field) -> String {
         Quantity::Unsigned { bits } => format!(r#""quantity":"unsigned","bits":{bits}"#),
         Quantity::Signed { bits } => format!(r#""quantity":"signed","bits":{bits}"#),
         Quantity::Flags { bits } => format!(r#""quantity":"flags","bits":{bits}"#),
+        Quantity::Counter { bits } => format!(r#""quantity":"counter","bits":{bits}"#),
     };
     let blend = match field.blend {
         Blend::Linear => "linear",
@@ -196,7 +198,7 @@ fn moved(quantity: Quantity, value: i32, rng: &mut ChaCha8Rng) -> i32 {
             let half = 1_i64 << (bits - 1);
             (i64::from(value) + far).clamp(-half, half - 1) as i32
         }
-        Quantity::Angle { bits } | Quantity::Flags { bits } => {
+        Quantity::Angle { bits } | Quantity::Flags { bits } | Quantity::Counter { bits } => {
             ((i64::from(value) + far) & ones(bits)) as i32
         }
         Quantity::Unsigned { bits } => {

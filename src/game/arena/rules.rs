@@ -9,6 +9,7 @@
 
 use core::time::Duration;
 
+use crate::proto::snapshot::ReplicateEnum;
 use crate::time::{Tick, TickRate};
 
 /// Lengths in a metre. At 60 Hz a walking player covers 30 of them a tick, enough for smooth
@@ -66,7 +67,7 @@ const BOLT_LIFE: Duration = Duration::from_millis(1_000);
 pub const BOLTS_PER_PLAYER: u32 = 4;
 
 /// What a player can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ReplicateEnum)]
 #[repr(u8)]
 pub enum Weapon {
     /// Throws bolts that fly and can be dodged.

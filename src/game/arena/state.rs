@@ -3,25 +3,32 @@
 //! Knows one thing at a time. What things do to each other is in `step`.
 
 use crate::id::{ClientId, ClientSlot, EntityId};
+use crate::proto::snapshot::{Replicate, ReplicateEnum};
 use crate::time::Tick;
 
 use super::input::ArenaInput;
 use super::rules::{HALF_BODY, HEALTH_MAX, Rules, Weapon};
+use super::schema::{FAR, GRAIN};
 use super::walls::Walls;
 
 /// Where somebody is, how they move and where they look. All that a client needs to predict
 /// itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Replicate)]
 pub struct Body {
     /// Position, in 1/256 m.
+    #[replicate(steps(range = 0.0..=FAR, step = GRAIN), group = "walk", moves = "linear")]
     pub x: i32,
     /// Position, in 1/256 m.
+    #[replicate(steps(range = 0.0..=FAR, step = GRAIN), group = "walk", moves = "linear")]
     pub y: i32,
-    /// Velocity, in 1/256 m per tick.
+    /// Velocity, in 1/256 m per tick: below half a tile.
+    #[replicate(bits = 9, group = "walk", moves = "still")]
     pub vx: i32,
-    /// Velocity, in 1/256 m per tick.
+    /// Velocity, in 1/256 m per tick: below half a tile.
+    #[replicate(bits = 9, group = "walk", moves = "still")]
     pub vy: i32,
     /// Where they look: 0 to 4,095.
+    #[replicate(angle(bits = 12))]
     pub yaw: u16,
 }
 
@@ -187,7 +194,7 @@ pub struct Bolt {
 }
 
 /// What a pickup gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ReplicateEnum)]
 #[repr(u8)]
 pub enum PickupKind {
     /// Health for the wounded.

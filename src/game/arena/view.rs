@@ -1,54 +1,71 @@
-//! The arena as whoever reads a snapshot sees it: rows of integers as players, projectiles and pickups.
+//! The arena as whoever reads a snapshot sees it: players, projectiles and pickups, every field with its
+//! range. One screen, the whole format.
 //!
-//! For clients, bots and pictures. Knows the order of the fields; has no world and no replica.
+//! For clients, bots and pictures. Knows what travels; has no world and no replica.
 
 use crate::id::EntityId;
-use crate::proto::snapshot::{Kind, KindId, Replicate, RowReader, RowWriter, Schema, TickFrame};
+use crate::proto::snapshot::{KindId, Replicate, RowReader, Schema, TickFrame};
 
 use super::rules::{METRE, Weapon};
-use super::schema::{PICKUP, PLAYER, PROJECTILE, pickup, player, projectile};
+use super::schema::{FAR, GRAIN, PICKUP, PLAYER, PROJECTILE};
 use super::state::{Body, Bolt, Fighter, Pickup, PickupKind};
 
 /// A player as others see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Replicate)]
+#[replicate(kind = "player")]
 pub struct PlayerView {
     /// Where and how; what a client continues its own prediction from.
+    #[replicate(flatten)]
     pub body: Body,
-    /// 0: dead.
+    /// 0: dead, and lies where it fell.
+    #[replicate(bits = 7)]
     pub health: u8,
     /// In hand.
     pub weapon: Weapon,
     /// For the weapon in hand.
+    #[replicate(bits = 7)]
     pub ammo: u8,
-    /// Shots fired, modulo 64.
+    /// Shots fired, modulo 64: a view shows a flash whenever it differs.
+    #[replicate(bits = 6)]
     pub shots: u8,
     /// Others killed, at most 4,095.
+    #[replicate(bits = 12)]
     pub score: u16,
 }
 
 /// A bolt in the air.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Replicate)]
+#[replicate(kind = "projectile")]
 pub struct ProjectileView {
     /// Position, in 1/256 m.
+    #[replicate(steps(range = 0.0..=FAR, step = GRAIN), group = "flight", moves = "linear")]
     pub x: i32,
     /// Position, in 1/256 m.
+    #[replicate(steps(range = 0.0..=FAR, step = GRAIN), group = "flight", moves = "linear")]
     pub y: i32,
-    /// Velocity, in 1/256 m per tick.
+    /// Velocity, in 1/256 m per tick, at any tick rate.
+    #[replicate(bits = 14, group = "flight", moves = "still")]
     pub vx: i32,
-    /// Velocity, in 1/256 m per tick.
+    /// Velocity, in 1/256 m per tick, at any tick rate.
+    #[replicate(bits = 14, group = "flight", moves = "still")]
     pub vy: i32,
     /// The row of the player who fired it.
+    #[replicate(moves = "still")]
     pub owner: u16,
 }
 
 /// A pickup that lies there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Replicate)]
+#[replicate(kind = "pickup")]
 pub struct PickupView {
     /// Position, in 1/256 m.
+    #[replicate(steps(range = 0.0..=FAR, step = GRAIN), blend = "step", moves = "still")]
     pub x: i32,
     /// Position, in 1/256 m.
+    #[replicate(steps(range = 0.0..=FAR, step = GRAIN), blend = "step", moves = "still")]
     pub y: i32,
     /// What it gives.
+    #[replicate(name = "gives", moves = "still")]
     pub kind: PickupKind,
 }
 
@@ -157,92 +174,5 @@ impl From<&Pickup> for PickupView {
     fn from(pickup: &Pickup) -> Self {
         let Pickup { x, y, kind, .. } = *pickup;
         Self { x, y, kind }
-    }
-}
-
-impl Replicate for PlayerView {
-    fn kind() -> Kind {
-        player()
-    }
-
-    fn write(&self, row: &mut RowWriter<'_>) {
-        let Body { x, y, vx, vy, yaw } = self.body;
-        for value in [x, y, vx, vy] {
-            row.integer(value);
-        }
-        row.unsigned(yaw.into());
-        row.unsigned(self.health.into());
-        row.unsigned(self.weapon as u32);
-        row.unsigned(self.ammo.into());
-        row.unsigned(self.shots.into());
-        row.unsigned(self.score.into());
-    }
-
-    fn read(row: &mut RowReader<'_>) -> Self {
-        Self {
-            body: Body {
-                x: row.integer(),
-                y: row.integer(),
-                vx: row.integer(),
-                vy: row.integer(),
-                yaw: row.unsigned() as u16,
-            },
-            health: row.unsigned() as u8,
-            weapon: if row.flag() {
-                Weapon::Rail
-            } else {
-                Weapon::Bolt
-            },
-            ammo: row.unsigned() as u8,
-            shots: row.unsigned() as u8,
-            score: row.unsigned() as u16,
-        }
-    }
-}
-
-impl Replicate for ProjectileView {
-    fn kind() -> Kind {
-        projectile()
-    }
-
-    fn write(&self, row: &mut RowWriter<'_>) {
-        for value in [self.x, self.y, self.vx, self.vy] {
-            row.integer(value);
-        }
-        row.unsigned(self.owner.into());
-    }
-
-    fn read(row: &mut RowReader<'_>) -> Self {
-        Self {
-            x: row.integer(),
-            y: row.integer(),
-            vx: row.integer(),
-            vy: row.integer(),
-            owner: row.unsigned() as u16,
-        }
-    }
-}
-
-impl Replicate for PickupView {
-    fn kind() -> Kind {
-        pickup()
-    }
-
-    fn write(&self, row: &mut RowWriter<'_>) {
-        row.integer(self.x);
-        row.integer(self.y);
-        row.unsigned(self.kind as u32);
-    }
-
-    fn read(row: &mut RowReader<'_>) -> Self {
-        Self {
-            x: row.integer(),
-            y: row.integer(),
-            kind: if row.flag() {
-                PickupKind::Ammo
-            } else {
-                PickupKind::Health
-            },
-        }
     }
 }

@@ -193,7 +193,8 @@ mod tests {
             bits.clone().prop_map(|bits| Quantity::Angle { bits }),
             bits.clone().prop_map(|bits| Quantity::Unsigned { bits }),
             bits.clone().prop_map(|bits| Quantity::Signed { bits }),
-            bits.prop_map(|bits| Quantity::Flags { bits }),
+            bits.clone().prop_map(|bits| Quantity::Flags { bits }),
+            bits.prop_map(|bits| Quantity::Counter { bits }),
             (1_u16..).prop_map(|steps| Quantity::Ranged {
                 min: 0.0,
                 max: f32::from(steps),

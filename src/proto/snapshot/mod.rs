@@ -22,22 +22,29 @@
 //!
 //! ```
 //! use std::sync::Arc;
+//! use tickwire::Replicate;
 //! use tickwire::id::{ClientSlot, EntityId};
 //! use tickwire::proto::snapshot::{
-//!     Blend, ClientView, Field, FrameConfig, FrameHistory, Kind, KindId, Quantity, Replica, Schema, Scratch,
-//!     ViewConfig, Viewpoint,
+//!     ClientView, FrameConfig, FrameHistory, KindId, Replica, RowReader, Schema, Scratch, ViewConfig,
+//!     Viewpoint,
 //! };
 //! use tickwire::time::Tick;
 //!
-//! let meters = Quantity::Ranged { min: -512.0, max: 512.0, step: 1.0 / 64.0 };
-//! let fields = vec![Field::new("x", meters, Blend::Linear), Field::new("y", meters, Blend::Linear)];
-//! let schema = Arc::new(Schema::new(vec![Kind::new("ball", fields)])?);
+//! #[derive(Replicate, Debug, PartialEq)]
+//! struct Ball {
+//!     #[replicate(range = -512.0..=512.0, step = 1.0 / 64.0)]
+//!     x: f32,
+//!     #[replicate(range = -512.0..=512.0, step = 1.0 / 64.0)]
+//!     y: f32,
+//! }
+//!
+//! let schema = Arc::new(Schema::new(vec![Ball::kind()])?);
 //!
 //! // The tick loop: one ball, and one client that looks at it.
 //! let mut history = FrameHistory::new(Arc::clone(&schema), FrameConfig { snapshot_every: 2, ..Default::default() })?;
 //! let (ball, client) = (EntityId { slot: 7, generation: 0 }, ClientSlot { index: 0, generation: 0 });
 //! let mut builder = history.begin(Tick(2))?;
-//! builder.put(ball, KindId(0), [1.0, 0.0, 0.0], &[meters.quantise(1.0), meters.quantise(0.0)])?;
+//! builder.replicate(ball, KindId(0), [1.0, 0.0, 0.0], &Ball { x: 1.0, y: 0.0 })?;
 //! builder.view(client, Viewpoint { center: [0.0; 3], always: None });
 //! let frame = history.publish(builder);
 //!
@@ -49,10 +56,11 @@
 //! assert_eq!(view.write_part(2, &mut datagram, &mut scratch), 0, "one datagram tells it all");
 //!
 //! // The client.
-//! let mut replica = Replica::new(schema, 2);
+//! let mut replica = Replica::new(Arc::clone(&schema), 2);
 //! assert!(replica.receive(&datagram[..len])?.complete);
 //! let held = replica.newest().and_then(|snapshot| snapshot.get(ball)).expect("it was told");
-//! assert_eq!(meters.value(held.values[0]), 1.0);
+//! let kind = schema.kind(held.kind).expect("in the schema");
+//! assert_eq!(Ball::read(&mut RowReader::new(kind, held.values)), Ball { x: 1.0, y: 0.0 });
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -71,6 +79,7 @@ mod part;
 mod plan;
 mod priority;
 mod quantity;
+mod quaternion;
 mod rejection;
 mod replica;
 mod row;
@@ -82,15 +91,131 @@ pub mod verify;
 mod view;
 mod view_config;
 
+/// Implements [`ReplicateEnum`](trait@ReplicateEnum) for an enum without data and without generics.
+///
+/// ```
+/// use tickwire::ReplicateEnum;
+/// #[derive(ReplicateEnum, Debug, PartialEq)]
+/// enum Weapon { Hands, Bow, Sword = 5 }
+/// assert_eq!(<Weapon as ReplicateEnum>::BITS, 3);
+/// assert_eq!((Weapon::Bow.code(), Weapon::Sword.code()), (1, 5));
+/// assert_eq!(Weapon::from_code(7), Weapon::Hands, "a number that no variant has");
+/// ```
+#[doc(inline)]
+pub use tickwire_derive::ReplicateEnum;
+
+/// Implements [`Replicate`](trait@Replicate) for a struct: its kind, the way into a row and back.
+///
+/// ```
+/// use tickwire::proto::snapshot::{Blend, Quantity, RowReader, Schema};
+/// use tickwire::{Replicate, ReplicateEnum};
+///
+/// #[derive(Replicate, Debug, PartialEq)]
+/// struct Player {
+///     #[replicate(range = -512.0..=512.0, step = 1.0 / 64.0, group = "place", moves = "linear")]
+///     x: f32,
+///     #[replicate(range = -512.0..=512.0, step = 1.0 / 64.0, group = "place", moves = "linear")]
+///     y: f32,
+///     #[replicate(angle(bits = 12))]
+///     yaw: f32,
+///     #[replicate(bits = 7)]
+///     health: u8,
+///     #[replicate(counter, bits = 6)]
+///     shots: u8,
+///     weapon: Weapon,
+///     crouches: bool,
+/// }
+///
+/// #[derive(ReplicateEnum, Debug, PartialEq)]
+/// enum Weapon { Bow, Sword }
+///
+/// let schema = Schema::new(vec![Player::kind()])?;
+/// let player = &schema.kinds()[0];
+/// assert_eq!((player.name.as_str(), player.fields.len()), ("player", 7));
+/// assert_eq!(player.fields[2].quantity, Quantity::Angle { bits: 12 });
+/// assert_eq!(player.fields[2].blend, Blend::Angle);
+///
+/// // What a client reads from the row that a snapshot gives it.
+/// let read = Player::read(&mut RowReader::new(player, &[32_768, 32_832, 0, 99, 3, 1, 0]));
+/// assert_eq!((read.x, read.y, read.weapon), (0.0, 1.0, Weapon::Sword));
+/// # Ok::<(), tickwire::proto::snapshot::SchemaError>(())
+/// ```
+///
+/// # What a field can be
+///
+/// | type | `#[replicate(...)]` | on the wire |
+/// |---|---|---|
+/// | `f32` | `range = A..=B, step = S` | [`Quantity::Ranged`]: the nearest step, cut off at both ends |
+/// | `f32` | `angle(bits = N)` | [`Quantity::Angle`], in radians, all the way round |
+/// | `u8`, `u16`, `u32` | nothing, or `bits = N` | [`Quantity::Unsigned`], cut off at its top; without `bits` the whole type |
+/// | the same | `counter`, or `counter, bits = N` | [`Quantity::Counter`]: starts over |
+/// | the same | `flags`, or `flags, bits = N` | [`Quantity::Flags`]: the lowest `N` of them |
+/// | the same | `angle(bits = N)` | [`Quantity::Angle`], the integer being one of `2^N` a turn |
+/// | `i8`, `i16`, `i32` | nothing, or `bits = N` | [`Quantity::Signed`], cut off at both ends |
+/// | any integer | `steps(range = A..=B, step = S)` | [`Quantity::Ranged`]; the integer counts the steps above `A` |
+/// | `bool` | nothing | one flag |
+/// | an enum that derives [`ReplicateEnum`](macro@ReplicateEnum) | nothing | [`Quantity::Unsigned`] |
+/// | `[f32; 4]` | `unit_quaternion(bits = N)` | [`Field::unit_quaternion`]: four fields |
+/// | `[T; N]` of any of these | as for `T` | `N` fields, `name_0` to `name_{N-1}` |
+/// | a struct that derives `Replicate` | `flatten` | its fields, by their own names |
+///
+/// Numbers are expressions, and may name constants; then the compiler checks them.
+///
+/// # What else can be said
+///
+/// | | |
+/// |---|---|
+/// | `blend = "linear"`, `"angle"`, `"step"` | [`Blend`]; else linear for what has a range, angle for angles, step for all others |
+/// | `moves = "still"`, `"linear"`, `"spinning"`, `"any"` | [`Motion`], a hint that changes no byte |
+/// | `group = "name"` | which fields change together, a hint that changes no byte |
+/// | `name = "name"` | the field's name in the schema |
+/// | `kind = "name"`, at the struct | the kind's name; else the struct's in snake case |
+///
+/// # Errors
+///
+/// The compiler stops at whatever [`Schema::new`] would refuse of one struct, and names the field.
+/// Only what a `flatten`ed struct adds is judged by `Schema::new` itself. There is no way yet to
+/// show a field to its owner only, and `owner_only` says so:
+///
+/// ```compile_fail
+/// #[derive(tickwire::Replicate)]
+/// struct Player {
+///     #[replicate(owner_only)]
+///     ammo: u8,
+/// }
+/// ```
+///
+/// A range that is made of constants is checked as well, and so is a type that cannot travel:
+///
+/// ```compile_fail,E0080
+/// const SIDE: f32 = 0.0;
+/// #[derive(tickwire::Replicate)]
+/// struct Ball {
+///     #[replicate(range = 0.0..=SIDE, step = 0.01)]
+///     x: f32,
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// struct Weapon;
+/// #[derive(tickwire::Replicate)]
+/// struct Player {
+///     weapon: Weapon,
+/// }
+/// ```
+#[doc(inline)]
+pub use tickwire_derive::Replicate;
+
+// After the derives: a name that stands for both, trait and derive, is first of all the trait.
+pub use row::{Replicate, ReplicateEnum, RowReader, RowWriter};
+
 pub use cohort::CohortStats;
 pub use frame::{Row, TickFrame, Viewpoint};
 pub use held::{Departed, Entity, Snapshot};
 pub use history::{FrameBuilder, FrameConfig, FrameError, FrameHistory};
 pub use plan::Scratch;
-pub use quantity::{Blend, Quantity};
+pub use quantity::{Blend, Motion, Quantity};
 pub use rejection::Rejection;
 pub use replica::{Applied, Replica};
-pub use row::{Replicate, RowReader, RowWriter};
 pub use schema::{Field, Kind, KindId, Schema, SchemaError};
 pub use splits::MAX_PARTS;
 pub use view::ClientView;

@@ -40,6 +40,12 @@ pub enum Quantity {
         /// 1 to 32.
         bits: u32,
     },
+    /// A whole number of `0..2^bits` that counts up and starts over: shots fired, steps taken. A
+    /// number beyond its range keeps its lower bits.
+    Counter {
+        /// 1 to 32.
+        bits: u32,
+    },
 }
 
 /// How a field is shown between two snapshots.
@@ -51,6 +57,24 @@ pub enum Blend {
     Angle,
     /// The earlier value until the later one is reached.
     Step,
+}
+
+/// How a field moves from tick to tick, most of the time.
+///
+/// A hint for whoever predicts its next value: what a codec expects, a field costs nothing to
+/// send. It changes no byte today and is no part of [`Schema::hash`](super::Schema::hash); a wrong one
+/// is never wrong on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Motion {
+    /// It stays as it is, and jumps when it changes.
+    Still,
+    /// At a velocity that seldom changes.
+    Linear,
+    /// Around the circle at a speed that seldom changes.
+    Spinning,
+    /// Nobody can say.
+    #[default]
+    Any,
 }
 
 /// How the integers of a field are coded: [`Quantity`] with its arithmetic done.
@@ -116,8 +140,17 @@ const fn ones(bits: u32) -> u32 {
 }
 
 impl Quantity {
-    /// What is wrong with it, if anything.
-    pub(super) fn fault(&self) -> Option<&'static str> {
+    /// What is wrong with it, if anything, as the end of a sentence. A constant can be asked while
+    /// it is compiled:
+    ///
+    /// ```
+    /// use tickwire::proto::snapshot::Quantity;
+    /// const METERS: Quantity = Quantity::Ranged { min: -512.0, max: 512.0, step: 1.0 / 64.0 };
+    /// const _: () = assert!(METERS.fault().is_none());
+    /// assert_eq!(Quantity::Unsigned { bits: 33 }.fault(), Some("needs 1 to 32 bits"));
+    /// ```
+    #[must_use]
+    pub const fn fault(&self) -> Option<&'static str> {
         match *self {
             Self::Ranged { min, max, step } => {
                 if !(min.is_finite() && max.is_finite() && step.is_finite()) {
@@ -130,7 +163,7 @@ impl Quantity {
                     let steps = steps(min, max, step);
                     if steps < 1.0 {
                         Some("has a step larger than its range")
-                    } else if steps > f64::from(u32::MAX) {
+                    } else if steps > u32::MAX as f64 {
                         Some("needs more than 32 bits")
                     } else {
                         None
@@ -140,22 +173,26 @@ impl Quantity {
             Self::Angle { bits }
             | Self::Unsigned { bits }
             | Self::Signed { bits }
-            | Self::Flags { bits } => (!(1..=32).contains(&bits)).then_some("needs 1 to 32 bits"),
+            | Self::Flags { bits }
+            | Self::Counter { bits } => {
+                if bits >= 1 && bits <= 32 {
+                    None
+                } else {
+                    Some("needs 1 to 32 bits")
+                }
+            }
         }
     }
 
     /// Its arithmetic, done once per schema.
-    pub(super) fn coding(&self) -> Coding {
+    pub(super) const fn coding(&self) -> Coding {
         let (max, offset, form) = match *self {
             Self::Ranged { min, max, step } => (steps(min, max, step) as u32, 0, Form::Number),
             Self::Angle { bits } => (ones(bits), 0, Form::Circle),
             Self::Unsigned { bits } => (ones(bits), 0, Form::Number),
-            Self::Signed { bits } => (
-                ones(bits),
-                1 << bits.clamp(1, 32).wrapping_sub(1),
-                Form::Number,
-            ),
+            Self::Signed { bits } => (ones(bits), (ones(bits) >> 1).wrapping_add(1), Form::Number),
             Self::Flags { bits } => (ones(bits), 0, Form::Flags),
+            Self::Counter { bits } => (ones(bits), 0, Form::Circle),
         };
         Coding {
             max,
@@ -167,7 +204,7 @@ impl Quantity {
 
     /// How many bits a value needs: 1 to 32.
     #[must_use]
-    pub fn bits(&self) -> u32 {
+    pub const fn bits(&self) -> u32 {
         self.coding().bits
     }
 
@@ -190,6 +227,7 @@ impl Quantity {
                 (f64::from(value).round() as u32).min(ones(bits)) as i32
             }
             Self::Signed { .. } => self.coding().clamp(f64::from(value).round() as i32),
+            Self::Counter { bits } => ((f64::from(value).round() as u32) & ones(bits)) as i32,
         }
     }
 
@@ -204,15 +242,17 @@ impl Quantity {
                 let raw = quantised as u32 & ones(bits);
                 (f64::from(raw) * core::f64::consts::TAU / circle(bits)) as f32
             }
-            Self::Unsigned { .. } | Self::Flags { .. } => quantised as u32 as f32,
+            Self::Unsigned { .. } | Self::Flags { .. } | Self::Counter { .. } => {
+                quantised as u32 as f32
+            }
             Self::Signed { .. } => quantised as f32,
         }
     }
 }
 
 /// How many steps lead from `min` to `max`, rounded: the largest quantised value.
-fn steps(min: f32, max: f32, step: f32) -> f64 {
-    ((f64::from(max) - f64::from(min)) / f64::from(step)).round()
+const fn steps(min: f32, max: f32, step: f32) -> f64 {
+    ((max as f64 - min as f64) / step as f64).round()
 }
 
 /// The steps of a full turn.
@@ -248,7 +288,7 @@ mod tests {
 
         #[test]
         fn every_value_has_a_raw_number_of_its_own_and_back(value: i32, bits in 1_u32..=32) {
-            for quantity in [Quantity::Unsigned { bits }, Quantity::Signed { bits }, Quantity::Angle { bits }, Quantity::Flags { bits }] {
+            for quantity in [Quantity::Unsigned { bits }, Quantity::Signed { bits }, Quantity::Angle { bits }, Quantity::Flags { bits }, Quantity::Counter { bits }] {
                 let coding = quantity.coding();
                 let held = coding.clamp(value);
                 prop_assert_eq!(coding.clamp(held), held);
@@ -274,6 +314,14 @@ mod tests {
         let angle = Quantity::Angle { bits: 8 };
         assert_eq!(angle.quantise(core::f32::consts::TAU), 0);
         assert_eq!(angle.quantise(-core::f32::consts::FRAC_PI_2), 192);
+    }
+
+    #[test]
+    fn a_counter_starts_over() {
+        let counter = Quantity::Counter { bits: 6 };
+        assert_eq!(counter.quantise(65.0), 1);
+        assert_eq!(counter.coding().clamp(64), 0);
+        assert_eq!(counter.value(63), 63.0);
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! Knows a kind's fields. Has no entity, no frame and no bits.
 
 use super::quantity::Coding;
+use super::quaternion;
 use super::schema::{Field, Kind};
 
 /// A struct of the game whose state travels in snapshots.
 ///
-/// `write` and `read` name the fields in the order of [`Replicate::kind`].
+/// `#[derive(Replicate)]` writes all of it; see the [derive](macro@super::Replicate) for what a field can
+/// be. By hand, for what the derive has no word for, `write` and `read` name the fields in the order
+/// of [`Replicate::kind`]:
 ///
 /// ```
 /// use tickwire::proto::snapshot::{Blend, Field, Kind, Quantity, Replicate, RowReader, RowWriter};
@@ -37,6 +40,26 @@ pub trait Replicate: Sized {
     fn write(&self, row: &mut RowWriter<'_>);
     /// Reads its fields.
     fn read(row: &mut RowReader<'_>) -> Self;
+}
+
+/// An enum without data as one field: a small number.
+///
+/// Derived, a variant's number is its discriminant: the one that is written, else one more than the
+/// variant before. A number that no variant has reads as the first variant, so that a newer
+/// server does not break an older client; the schema's hash knows how many bits there are, not what
+/// they are called.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a snapshot",
+    label = "is no enum that derives `ReplicateEnum`",
+    note = "a struct that derives `Replicate` goes in with `#[replicate(flatten)]`"
+)]
+pub trait ReplicateEnum: Sized {
+    /// How many bits the highest number needs, at least 1.
+    const BITS: u32;
+    /// Its number.
+    fn code(&self) -> u32;
+    /// The variant of a number.
+    fn from_code(code: u32) -> Self;
 }
 
 /// Quantises the fields of one entity into its row, one call per field, in order.
@@ -83,6 +106,16 @@ impl<'a> RowWriter<'a> {
     /// The next field as one flag.
     pub fn flag(&mut self, value: bool) {
         self.integer(i32::from(value));
+    }
+
+    /// The next four fields as a unit quaternion; see [`Field::unit_quaternion`]. One that has no
+    /// direction (all zero, not a number) becomes the identity.
+    pub fn unit_quaternion(&mut self, value: [f32; 4]) {
+        let (largest, parts) = quaternion::split(value);
+        self.unsigned(largest);
+        for part in parts {
+            self.number(part);
+        }
     }
 
     /// A field too many is counted and not kept; the frame refuses the row.
@@ -159,6 +192,14 @@ impl<'a> RowReader<'a> {
     /// The next field as an unsigned integer.
     pub fn unsigned(&mut self) -> u32 {
         self.integer() as u32
+    }
+
+    /// The next four fields as a unit quaternion; see [`Field::unit_quaternion`]. Its largest
+    /// component is positive: `q` and `-q` are the same rotation.
+    pub fn unit_quaternion(&mut self) -> [f32; 4] {
+        let largest = self.unsigned();
+        let [a, b, c] = [self.number(), self.number(), self.number()];
+        quaternion::join(largest, [a, b, c])
     }
 
     /// The next field as one flag.

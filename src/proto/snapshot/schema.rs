@@ -3,7 +3,7 @@
 //!
 //! Knows names and numbers. Has no entity and no tick. Section 7 of `docs/protocol.md`, the hash byte by byte.
 
-use super::quantity::{Blend, Coding, Quantity};
+use super::quantity::{Blend, Coding, Motion, Quantity};
 use crate::proto::wire::bits_for;
 
 /// A kind of entity: its position in [`Schema::kinds`].
@@ -19,6 +19,11 @@ pub struct Field {
     pub quantity: Quantity,
     /// How it is shown between two snapshots.
     pub blend: Blend,
+    /// The fields of a kind that have one group usually change together. A hint for codecs: it
+    /// changes no byte today and is no part of [`Schema::hash`].
+    pub group: Option<String>,
+    /// How it usually moves. A hint as well.
+    pub motion: Motion,
 }
 
 impl Field {
@@ -29,7 +34,23 @@ impl Field {
             name: name.into(),
             quantity,
             blend,
+            group: None,
+            motion: Motion::Any,
         }
+    }
+
+    /// The same field as one of those that change together.
+    #[must_use]
+    pub fn in_group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// The same field with a word on how it moves.
+    #[must_use]
+    pub const fn moving(mut self, motion: Motion) -> Self {
+        self.motion = motion;
+        self
     }
 }
 
@@ -192,7 +213,7 @@ impl Schema {
 
     /// A number that is the same at both ends exactly when their schemas mean the same: FNV-1a with
     /// 64 bits over names, quantities, blends and limits, in order. It guards against mistakes, not
-    /// against malice.
+    /// against malice. Hints ([`Field::group`], [`Field::motion`]) change no byte and are left out.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hash = Fnv::new();
@@ -311,6 +332,7 @@ impl Fnv {
             Quantity::Unsigned { bits } => self.pair(2, bits),
             Quantity::Signed { bits } => self.pair(3, bits),
             Quantity::Flags { bits } => self.pair(4, bits),
+            Quantity::Counter { bits } => self.pair(5, bits),
         }
     }
 }
@@ -375,10 +397,20 @@ mod tests {
             schema(vec![field("y", Quantity::Unsigned { bits: 8 })]).expect("valid"),
             schema(vec![field("x", Quantity::Unsigned { bits: 9 })]).expect("valid"),
             schema(vec![field("x", Quantity::Signed { bits: 8 })]).expect("valid"),
+            schema(vec![field("x", Quantity::Counter { bits: 8 })]).expect("valid"),
             base.clone().with_max_entities(1000).expect("valid"),
         ];
         for other in others {
             assert_ne!(base.hash(), other.hash(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn hints_break_no_compatibility() {
+        let x = field("x", Quantity::Unsigned { bits: 8 });
+        let plain = schema(vec![x.clone()]).expect("valid");
+        let hinted = x.in_group("place").moving(Motion::Linear);
+        let hinted = schema(vec![hinted]).expect("valid");
+        assert_eq!(plain.hash(), hinted.hash());
     }
 }
