@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::network::NetworkArguments;
 use super::ticker::{Ticker, bar};
-use super::{ARENA_PROTOCOL_ID, DEFAULT_ADMIN, Failure, log, secret, value};
+use super::{ARENA_PROTOCOL_ID, DEFAULT_ADMIN, DEFAULT_LISTEN, Failure, log, secret, value};
 use crate::client::ClientConfig;
 use crate::game::arena;
 use crate::id::ClientId;
@@ -29,12 +29,12 @@ use crate::tools::tokens::{HttpUrl, TokenService, TokenSource};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  tickwire bots --server 127.0.0.1:7777                        64 bots on 'tickwire serve', until Ctrl-C
-  tickwire bots --server 127.0.0.1:7777 --clients 200 --seconds 8 --json
+  tickwire bots                                   64 bots on 'tickwire serve' on this machine, until Ctrl-C
+  tickwire bots --clients 200 --seconds 8 --json
   tickwire bots --server 192.0.2.7:7777 --private-key-file server.key --loss 2% --rtt 80ms")]
 pub(super) struct Arguments {
     /// The server's address, as it stands in the connect tokens
-    #[arg(long, value_name = "ADDR", value_parser = server_address)]
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN, value_parser = server_address)]
     server: SocketAddr,
     /// How many bots play
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=16_384))]

@@ -83,6 +83,9 @@ impl Command {
 /// Where a server that was told nothing else answers its operator, and gives tokens to this machine.
 const DEFAULT_ADMIN: &str = "127.0.0.1:7780";
 
+/// Where a server that was told nothing else listens.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7777";
+
 /// The protocol id of the arena between two processes, unless told otherwise: "tickarna".
 const ARENA_PROTOCOL_ID: u64 = 0x7469_636b_6172_6e61;
 

@@ -75,7 +75,6 @@ fn values_that_cannot_be_are_named_with_what_is_allowed() {
         2,
         &["--server", "nobody can be there"],
     );
-    complains(&["--clients", "3"], 2, &["--server"]);
     let both = with(&["--token-url", "http://h/", "--private-key-file", "k"]);
     complains(&both, 2, &["--token-url", "--private-key-file"]);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::read::{many, maybe, one};
 use super::row::Row;
 use crate::cli::value::{self, within};
+use crate::cli::{DEFAULT_ADMIN, DEFAULT_LISTEN};
 use crate::proto::netcode::Key;
 use crate::server::admission::Allowance;
 use crate::server::{MAX_CLIENTS, MAX_SHARDS};
@@ -76,12 +77,12 @@ settings! {
     pub(in crate::cli) struct ServeSettings {
         "Network": {
             /// Where to listen for clients, UDP
-            listen: SocketAddr = Row::one("ADDR").default("127.0.0.1:7777"), one(value::address);
+            listen: SocketAddr = Row::one("ADDR").default(DEFAULT_LISTEN), one(value::address);
             /// Addresses that connect tokens name, in the order in which clients try them
             public: Vec<SocketAddr> = Row::many("ADDR").unset("the listen address"),
                 many(value::address);
             /// Where metrics, probes and the operator's requests are answered, HTTP; 'off' for nowhere
-            admin: Option<SocketAddr> = Row::one("ADDR").default("127.0.0.1:7780"),
+            admin: Option<SocketAddr> = Row::one("ADDR").default(DEFAULT_ADMIN),
                 one(value::address_or_off);
             /// The number of the game and its version; tokens for another one are refused
             protocol_id: u64 = Row::one("N").default("0x7469636b61726e61"), one(value::number);
