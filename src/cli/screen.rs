@@ -40,10 +40,10 @@ impl Figures {
     /// The status line.
     pub(super) fn line(&self) -> String {
         format!(
-            "tick {} | clients {}/{} | tick p99 {:.2} ms | round trip {:.1} ms | loss {:.1}% | per client {:.1} kB/s down, {:.1} kB/s up",
-            self.tick,
+            "clients {}/{} | tick {}, p99 {:.2} ms | round trip {:.1} ms | loss {:.1}% | per client {:.1} down {:.1} up kB/s",
             self.live.in_game,
             self.bots,
+            self.tick,
             self.tick_p99_ms,
             self.live.rtt_ms(),
             self.live.loss() * 100.0,

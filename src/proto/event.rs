@@ -65,7 +65,7 @@ pub enum ServerEvent {
         /// Why.
         reason: DisconnectReason,
     },
-    /// What a client wants to do at a tick. Repetitions of what was heard before come too.
+    /// What a client wants to do at a tick. What repeats one that was heard before stays below.
     Input {
         /// Whose.
         slot: ClientSlot,

@@ -7,7 +7,6 @@
     clippy::disallowed_methods,
     reason = "real bots on real sockets: the test waits for what they do"
 )]
-#![cfg(feature = "cli")]
 #![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
 
 mod command;
