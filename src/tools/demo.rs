@@ -194,7 +194,9 @@ impl Demo {
         } = self;
         let last = archive.newest().map_or(Tick(0), |frame| frame.tick());
         swarm.enter(Phase::Ending(last));
-        tokio::time::sleep(aftermath(&config.network)).await;
+        // Inputs run ahead of the world: the last of them is for a tick or two that are still to come.
+        let ticks_to_come = config.tick_rate.period() * 3;
+        tokio::time::sleep(aftermath(&config.network) + ticks_to_come).await;
         let stats = server.stats();
         let books = off_the_runtime(move || swarm.finish()).await?;
         off_the_runtime(move || server.shutdown("the demo is over")).await??;
