@@ -9,14 +9,15 @@
 
 use std::collections::VecDeque;
 
-use super::slots::{Coverage, SlotRange};
+use super::codec::Lags;
+use super::slots::{Coverage, SlotRange, SlotSet};
 use crate::time::Tick;
 
 /// Datagrams that may be on their way at once.
 pub(super) const RECORDS: usize = 64;
 /// For each range the newest acknowledged snapshots are kept, so that a client can join a cohort up
-/// to two snapshots older than its own best.
-const FRESHEST: usize = 3;
+/// to two snapshots older than its own best, and that has the earlier ticks of its history.
+const FRESHEST: usize = 3 + Lags::MAX as usize;
 
 /// Room for lists that is not worth giving back.
 const FEW: usize = 128;
@@ -43,16 +44,27 @@ pub(super) struct Stale {
 pub(super) struct View {
     pub(super) tick: Tick,
     covered: Coverage,
-    /// Who is in it, ascending.
-    pub(super) slots: Vec<u16>,
+    /// Who is in it.
+    pub(super) slots: SlotSet,
     /// Whose value is older, ascending by slot.
     pub(super) stale: Vec<Stale>,
 }
 
 impl View {
+    /// Whether the client has acknowledged all parts of a range.
+    pub(super) fn covers(&self, range: SlotRange) -> bool {
+        self.covered.covers(range)
+    }
+
+    /// The value of a slot that is older than the snapshot.
+    pub(super) fn stale(&self, slot: u16) -> Option<&Stale> {
+        let found = self.stale.binary_search_by_key(&slot, |stale| stale.slot);
+        found.ok().and_then(|index| self.stale.get(index))
+    }
+
     fn clear(&mut self) {
         self.covered.clear();
-        self.slots.clear();
+        self.slots.clear(0);
         self.stale.clear();
     }
 }
@@ -132,7 +144,7 @@ impl Baselines {
             .views
             .iter()
             .filter(|view| view.covered.covers_slot(slot));
-        telling.all(|view| view.slots.binary_search(&slot).is_ok())
+        telling.all(|view| view.slots.contains(slot))
     }
 
     /// Remembers a datagram. Each list ascends by slot; `deferred` are entities of the baseline.
@@ -282,7 +294,7 @@ impl Baselines {
     pub(super) fn memory(&self) -> usize {
         let views = self.views.iter().chain(&self.spare).map(|view| {
             view.covered.memory()
-                + view.slots.capacity() * size_of::<u16>()
+                + view.slots.memory()
                 + view.stale.capacity() * size_of::<Stale>()
         });
         self.records.capacity() * size_of::<Record>()
@@ -298,31 +310,23 @@ fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     let range = record.part.range;
     let (left, rest) = lists.split_at(usize::from(record.left));
     let (entered, deferred) = rest.split_at(usize::from(record.entered));
-    let place = view.slots.partition_point(|slot| *slot < range.first);
-    let before = view.slots.len();
-    let held = base.map_or(&[][..], |base| {
-        &base.slots[range.within(&base.slots, |slot| *slot)]
-    });
-    // There are several views per client: no room to grow into.
-    view.slots.reserve_exact(held.len() + entered.len());
-    let (mut left, mut entered) = (left.iter().peekable(), entered.iter().peekable());
-    for slot in held {
-        while let Some(new) = entered.next_if(|new| *new < slot) {
-            view.slots.push(*new);
-        }
-        if left.next_if_eq(&slot).is_none() {
-            view.slots.push(*slot);
+    for (index, mask) in range.masks() {
+        let held = base.map_or(0, |base| base.slots.word(index));
+        if held != 0 || view.slots.word(index) & mask != 0 {
+            let word = view.slots.word_mut(index);
+            *word = (*word & !mask) | (held & mask);
         }
     }
-    view.slots.extend(entered);
-    let added = view.slots.len() - before;
-    view.slots[place..].rotate_right(added);
+    left.iter().for_each(|slot| view.slots.remove(*slot));
+    for slot in entered {
+        *view.slots.word_mut(usize::from(*slot) / 64) |= 1 << (slot % 64);
+    }
 
     let place = view.stale.partition_point(|stale| stale.slot < range.first);
     let before = view.stale.len();
     for deferred in deferred.chunks_exact(3) {
         let slot = deferred[0];
-        let known = base.and_then(|base| stale_in(base, slot));
+        let known = base.and_then(|base| base.stale(slot));
         let stale = Stale {
             slot,
             who: Who {
@@ -338,14 +342,6 @@ fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     let added = view.stale.len() - before;
     view.stale[place..].rotate_right(added);
     view.covered.add(range);
-}
-
-fn stale_in(view: &View, slot: u16) -> Option<&Stale> {
-    let index = view
-        .stale
-        .binary_search_by_key(&slot, |stale| stale.slot)
-        .ok()?;
-    view.stale.get(index)
 }
 
 #[cfg(test)]
@@ -420,12 +416,9 @@ mod tests {
 
     /// A view as a plain snapshot, within a range.
     fn plainly(view: &View, range: SlotRange) -> Plain {
-        let as_of = |slot: u16| stale_in(view, slot).map_or(view.tick, |stale| stale.as_of);
-        let within = range.within(&view.slots, |slot| *slot);
-        view.slots[within]
-            .iter()
-            .map(|slot| (*slot, as_of(*slot)))
-            .collect()
+        let as_of = |slot: u16| view.stale(slot).map_or(view.tick, |stale| stale.as_of);
+        let within = view.slots.within(range);
+        within.map(|slot| (slot, as_of(slot))).collect()
     }
 
     /// Records a part, and says plainly what the client will hold when it has it.

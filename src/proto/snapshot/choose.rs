@@ -1,41 +1,99 @@
-//! Which snapshot a part builds on: rule 11 of the model.
+//! Which snapshots a part builds on: rule 11 of the model.
 //!
-//! A client joins the newest cohort it has acknowledged before it opens a new one, as long as that
-//! costs at most two snapshots of age. When all cells are taken it takes the nearest older one.
-//! Only when it has acknowledged none of the eight its deltas are encoded for it alone. Knows what
-//! a client holds and which cohorts there are.
+//! A client joins the newest cohort whose history it has acknowledged before it opens a new one, as
+//! long as that costs at most two snapshots of age. When all cells are taken it takes the nearest
+//! older one. Only when it has acknowledged none of the eight its chunks are encoded for it alone.
+//! Knows what a client holds and which cohorts there are.
 
 use super::baselines::{Baselines, View};
+use super::cohort::{History, HistoryCode};
 use super::frame::TickFrame;
 use super::slots::SlotRange;
-use crate::time::Tick;
 
-/// A cohort may be so many snapshots older than the client's own best.
+/// A cohort may be so many snapshots worse than the client's own best.
 pub(super) const JOIN: u32 = 2;
 
-/// The baseline of a range, and the cohort cell of its deltas if they can be shared.
-pub(super) fn baseline<'a>(
-    baselines: &'a Baselines,
+/// What a range is told from, and the cohort cell of its chunks if they can be shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) history: History,
+    pub(super) cell: Option<usize>,
+}
+
+/// What a missing earlier tick costs, in snapshots of age: without any, speeds are unknown.
+const fn penalty(code: HistoryCode) -> u32 {
+    match code {
+        HistoryCode::Two => 0,
+        HistoryCode::One => 1,
+        HistoryCode::Alone => 4,
+    }
+}
+
+/// The best that a client has acknowledged for a range, or a cohort that is hardly worse; `None`
+/// when nothing it has acknowledged is of use.
+pub(super) fn history(
+    baselines: &Baselines,
     frame: &TickFrame,
     range: SlotRange,
-) -> (Option<&'a View>, Option<usize>) {
-    let usable =
-        |view: &&View| frame.age_of(view.tick).is_some() && frame.columns_at(view.tick).is_some();
-    let views = || baselines.covering(range).filter(usable);
-    let Some(best) = views().next() else {
-        return (None, None);
+) -> Option<Choice> {
+    let cost = |history: History| -> Option<u32> {
+        Some(frame.age_of(history.base)? + penalty(history.code))
     };
-    let in_use = |tick: Tick| frame.cohorts.baselines().any(|baseline| baseline == tick);
-    let near = |view: &&View| view.tick.plus(JOIN * frame.snapshot_every) >= best.tick;
-    let joined = views().take_while(near).find(|view| in_use(view.tick));
-    if let Some(view) = joined {
-        return (Some(view), frame.cohorts.claim(view.tick));
+    let usable = baselines
+        .covering(range)
+        .filter(|view| frame.age_of(view.tick).is_some() && frame.columns_at(view.tick).is_some());
+    let best = usable
+        .map(|view| best_of(baselines, frame, range, view))
+        .min_by_key(|history| cost(*history))?;
+    let joinable = frame
+        .cohorts
+        .histories()
+        .filter(|history| holds(baselines, frame, range, *history))
+        .filter_map(|history| Some((cost(history)?, history)))
+        .min_by_key(|(cost, _)| *cost);
+    let limit = cost(best)? + JOIN;
+    let near = joinable.filter(|(cost, _)| *cost <= limit);
+    if let Some((_, history)) = near {
+        let cell = frame.cohorts.claim(history);
+        return Some(Choice { history, cell });
     }
-    if let Some(cell) = frame.cohorts.claim(best.tick) {
-        return (Some(best), Some(cell));
+    if let Some(cell) = frame.cohorts.claim(best) {
+        return Some(Choice {
+            history: best,
+            cell: Some(cell),
+        });
     }
-    match views().find(|view| in_use(view.tick)) {
-        Some(view) => (Some(view), frame.cohorts.claim(view.tick)),
-        None => (Some(best), None),
-    }
+    let history = joinable.map_or(best, |(_, history)| history);
+    let cell = joinable.and_then(|(_, history)| frame.cohorts.claim(history));
+    Some(Choice { history, cell })
+}
+
+/// The longest history that ends in this snapshot.
+fn best_of(baselines: &Baselines, frame: &TickFrame, range: SlotRange, view: &View) -> History {
+    let with = |code| History {
+        base: view.tick,
+        code,
+    };
+    [HistoryCode::Two, HistoryCode::One]
+        .map(with)
+        .into_iter()
+        .find(|history| holds(baselines, frame, range, *history))
+        .unwrap_or(with(HistoryCode::Alone))
+}
+
+/// Whether a client has acknowledged all of a history for a range, and the frame still has it.
+fn holds(baselines: &Baselines, frame: &TickFrame, range: SlotRange, history: History) -> bool {
+    let held = |tick| {
+        let view = baselines.view(tick).filter(|view| view.covers(range));
+        view.is_some() && frame.columns_at(tick).is_some()
+    };
+    let needed = match history.code {
+        HistoryCode::Alone => 0,
+        HistoryCode::One => 1,
+        HistoryCode::Two => 2,
+    };
+    let earlier = history.earlier(frame.schema.tables(), frame.snapshot_every);
+    held(history.base)
+        && earlier.iter().flatten().count() == needed
+        && earlier.into_iter().flatten().all(held)
 }

@@ -1,17 +1,18 @@
 //! The changes of one tick, encoded once for everybody.
 //!
-//! Clients whose last known state is the same tick form a cohort, and a cohort's deltas are encoded
+//! Clients whose last known states are the same ticks form a cohort, and a cohort's chunks are made
 //! by whichever client's turn comes first; the others copy bits. A frame has eight cohort cells and
-//! one for absolute chunks.
+//! one for chunks from nothing.
 //!
 //! Knows columns and chunks. Has no idea which clients there are.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use super::codec::{Chunker, Class, KindTables, Past, Tables, Words};
 use super::columns::Columns;
-use super::delta;
-use super::schema::Schema;
+use super::frame::TickFrame;
+use super::slots::{SlotSet, slots_of};
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
 
@@ -19,80 +20,322 @@ use crate::time::Tick;
 /// encoding.
 pub(super) const COHORTS: usize = 8;
 
-/// The chunks of all entities: one string of bits, cut by slot.
+/// The ticks that a part is told from: a baseline, and the earlier ones that its history code names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct History {
+    pub(super) base: Tick,
+    pub(super) code: HistoryCode,
+}
+
+/// Which earlier ticks a part is told from, besides its baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum HistoryCode {
+    /// None.
+    Alone,
+    /// The earlier of the tables' two.
+    One,
+    /// Both.
+    Two,
+}
+
+impl HistoryCode {
+    pub(super) const fn number(self) -> u32 {
+        self as u32
+    }
+
+    pub(super) const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Alone),
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            _ => None,
+        }
+    }
+}
+
+impl History {
+    /// The earlier ticks, as far as they are part of it.
+    pub(super) fn earlier(self, tables: &Tables, snapshot_every: u32) -> [Option<Tick>; 2] {
+        let ago = |snapshots: u32| self.base.0.checked_sub(snapshots * snapshot_every).map(Tick);
+        let lags = tables.lags;
+        match self.code {
+            HistoryCode::Alone => [None, None],
+            HistoryCode::One => [ago(lags.earlier), None],
+            HistoryCode::Two => [ago(lags.earlier), ago(lags.earliest)],
+        }
+    }
+}
+
+/// Chunks one after another, cut by slot.
 #[derive(Debug, Default)]
-pub(super) struct Encoded {
+pub(super) struct Chunks {
     bits: BitBuffer,
     /// Where the chunk of each slot ends, which is where the next one starts.
     ends: Vec<u32>,
 }
 
-impl Encoded {
+impl Chunks {
+    fn clear(&mut self) {
+        self.bits.clear();
+        self.ends.clear();
+    }
+
+    /// All slots before this one have had their chunks.
+    #[inline]
+    fn fill(&mut self, slot: usize) {
+        self.ends.resize(slot, self.bits.len() as u32);
+    }
+
+    /// Where the chunks of the slots before this one end.
+    #[inline]
+    pub(super) fn start(&self, slot: usize) -> usize {
+        let before = slot.checked_sub(1).and_then(|before| self.ends.get(before));
+        match (before, slot) {
+            (Some(end), _) => *end as usize,
+            (None, 0) => 0,
+            (None, _) => self.bits.len(),
+        }
+    }
+
     /// The bits of a slot; an empty range when there is nothing to say.
     #[inline]
-    pub(super) fn chunk(&self, slot: u16) -> (u32, u32) {
+    pub(super) fn chunk(&self, slot: u16) -> (usize, usize) {
         let slot = usize::from(slot);
-        let end = self.ends.get(slot).copied().unwrap_or(0);
-        let start = match slot.checked_sub(1) {
-            Some(before) => self.ends.get(before).copied().unwrap_or(end),
-            None => 0,
-        };
-        (start, end)
+        (self.start(slot), self.start(slot + 1))
     }
 
     pub(super) const fn bits(&self) -> &BitBuffer {
         &self.bits
     }
+}
 
-    /// Encodes every entity that is in both columns and has changed since `base`.
-    fn encode_since(&mut self, schema: &Schema, base: &Columns, now: &Columns) {
-        self.each_slot(now, |bits, slot| {
-            if now.last_changed(slot) <= base.tick() {
-                return;
-            }
-            let (Some(then), Some(row)) = (base.row(slot), now.row(slot)) else {
-                return;
-            };
-            if then.generation == row.generation && then.kind == row.kind {
-                delta::encode_delta(schema.codings(row.kind), then.values, row.values, bits);
-            }
-        });
-    }
+/// What a cohort is told of the entities whose whole history its clients hold.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Who is the one that it was at the baseline.
+    pub(super) kept: SlotSet,
+    /// Who has been there at all ticks of the history and is there now.
+    pub(super) steady: SlotSet,
+    /// Of these, who has a chunk whatever it is.
+    pub(super) coded: SlotSet,
+    /// Of these, who is listed among the busy ones; the others are among the quiet ones.
+    pub(super) busy: SlotSet,
+    /// Of the busy and the quiet, who is not as predicted.
+    pub(super) listed: SlotSet,
+    pub(super) coded_chunks: Chunks,
+    pub(super) listed_chunks: Chunks,
+    chunker: Chunker,
+}
 
-    /// Encodes every entity from nothing.
-    fn encode_absolute(&mut self, schema: &Schema, now: &Columns) {
-        self.each_slot(now, |bits, slot| {
-            if let Some(row) = now.row(slot) {
-                delta::encode_absolute(schema.codings(row.kind), row.values, bits);
-            }
-        });
-    }
+/// What is told of entities of which only the baseline is known.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    /// Who is the one that it was at the baseline.
+    pub(super) kept: SlotSet,
+    /// Of these, who has changed since.
+    pub(super) listed: SlotSet,
+    pub(super) chunks: Chunks,
+    chunker: Chunker,
+}
 
-    fn each_slot(&mut self, now: &Columns, mut encode: impl FnMut(&mut BitBuffer, u16)) {
-        self.bits.clear();
-        self.ends.clear();
-        for slot in 0..now.slots() {
-            encode(&mut self.bits, slot as u16);
-            self.ends.push(self.bits.len() as u32);
+/// What is told of entities that come from nothing.
+#[derive(Debug, Default)]
+pub(super) struct Absolute {
+    pub(super) chunks: Chunks,
+    chunker: Chunker,
+}
+
+/// Who was there at all these columns and is the same one now.
+fn steady(frame: &TickFrame, past: &[&Columns], since: Tick, steady: &mut SlotSet) {
+    let now = &*frame.columns;
+    steady.copy_from(now.used());
+    for index in 0..steady.words().len() {
+        let word = steady.word_mut(index);
+        for columns in past {
+            *word &= columns.used().word(index);
+        }
+        let mut born = 0;
+        for columns in frame.between(since, now.tick()) {
+            born |= columns.born().word(index);
+        }
+        // Somebody came; it may yet be the one that was there, gone for a while.
+        for slot in slots_of(index, *word & born) {
+            let same = past.iter().all(|columns| columns.who(slot) == now.who(slot));
+            if !same {
+                *word &= !(1 << (slot % 64));
+            }
         }
     }
 }
 
-/// A cell is written at most once per frame, by the first who needs it.
-#[derive(Debug, Default)]
-struct Cell {
-    encoded: OnceLock<Encoded>,
-    /// The memory of an earlier frame. Only the one thread that writes the cell takes it.
-    spare: Mutex<Option<Encoded>>,
+impl Shared {
+    /// Makes the chunks of everybody who was there at `history`.
+    pub(super) fn build(&mut self, frame: &TickFrame, history: History) {
+        let tables = frame.schema.tables();
+        let [earlier, earliest] = history.earlier(tables, frame.snapshot_every);
+        let columns = |tick: Tick| frame.columns_at(tick);
+        for chunks in [&mut self.coded_chunks, &mut self.listed_chunks] {
+            chunks.clear();
+        }
+        let sets = [&mut self.kept, &mut self.steady, &mut self.coded, &mut self.busy];
+        for set in sets.into_iter().chain([&mut self.listed]) {
+            set.clear(frame.columns.slots());
+        }
+        let (Some(base), Some(earlier)) = (columns(history.base), earlier.and_then(columns)) else {
+            return;
+        };
+        steady(frame, &[base], history.base, &mut self.kept);
+        let earliest = earliest.and_then(columns);
+        let age = frame.age_of(history.base).unwrap_or(0);
+        let oldest = earliest.unwrap_or(earlier).tick();
+        let past = [base, earlier, earliest.unwrap_or(earlier)];
+        steady(frame, &past, oldest, &mut self.steady);
+        for index in 0..self.steady.words().len() {
+            let mut stirred = 0;
+            for columns in frame.between(oldest, frame.tick()) {
+                stirred |= columns.changed().word(index);
+            }
+            let steady = self.steady.word(index);
+            *self.busy.word_mut(index) |= steady & !stirred & base.busy().word(index);
+            for slot in slots_of(index, steady & stirred) {
+                let now = frame.columns.row(slot);
+                let [then, before, long_before] = past.map(|columns| columns.row(slot));
+                let (Some(now), Some(then), Some(before)) = (now, then, before) else {
+                    continue;
+                };
+                let Some(kind) = tables.kind(now.kind) else {
+                    continue;
+                };
+                let past = Past::Full {
+                    base: then.values,
+                    earlier: before.values,
+                    earliest: earliest.and(long_before).map(|row| row.values),
+                    age,
+                };
+                self.tell(tables, kind, slot, &past, (then.values, now.values));
+            }
+        }
+        let slots = self.steady.words().len() * 64;
+        self.coded_chunks.fill(slots);
+        self.listed_chunks.fill(slots);
+    }
+
+    /// Makes the chunk of one entity, and says where it belongs.
+    #[inline]
+    fn tell(
+        &mut self,
+        tables: &Tables,
+        kind: &KindTables,
+        slot: u16,
+        past: &Past<'_>,
+        (base, now): (&[i32], &[i32]),
+    ) {
+        self.chunker.context.expect(kind, tables.lags, past);
+        let class = self.chunker.context.class(kind, base);
+        let differs = self.chunker.differs(kind, base, now);
+        let chunks = match class {
+            Class::Coded => {
+                self.coded.add(slot);
+                &mut self.coded_chunks
+            }
+            Class::Busy | Class::Quiet => {
+                if class == Class::Busy {
+                    self.busy.add(slot);
+                }
+                if !differs {
+                    return;
+                }
+                self.listed.add(slot);
+                &mut self.listed_chunks
+            }
+        };
+        chunks.fill(usize::from(slot));
+        let mut words = Words {
+            tables,
+            bits: &mut chunks.bits,
+        };
+        self.chunker.write(kind, base, now, &mut words);
+    }
 }
 
-impl Cell {
-    fn get(
-        &self,
-        counts: &Counts,
-        built: &AtomicU32,
-        build: impl FnOnce(&mut Encoded),
-    ) -> &Encoded {
+impl Plain {
+    /// Makes the chunks of everybody who has changed since `base`.
+    pub(super) fn build(&mut self, frame: &TickFrame, base: Tick) {
+        let tables = frame.schema.tables();
+        self.chunks.clear();
+        for set in [&mut self.kept, &mut self.listed] {
+            set.clear(frame.columns.slots());
+        }
+        let (Some(then), Some(age)) = (frame.columns_at(base), frame.age_of(base)) else {
+            return;
+        };
+        steady(frame, &[then], base, &mut self.kept);
+        for index in 0..self.kept.words().len() {
+            let mut changed = 0;
+            for columns in frame.between(base, frame.tick()) {
+                changed |= columns.changed().word(index);
+            }
+            for slot in slots_of(index, self.kept.word(index) & changed) {
+                let (Some(then), Some(now)) = (then.row(slot), frame.columns.row(slot)) else {
+                    continue;
+                };
+                let Some(kind) = tables.kind(now.kind) else {
+                    continue;
+                };
+                self.chunks.fill(usize::from(slot));
+                let past = Past::First {
+                    base: then.values,
+                    age,
+                };
+                let bits = &mut self.chunks.bits;
+                if self.chunker.chunk(tables, kind, &past, now.values, bits) {
+                    self.listed.add(slot);
+                }
+            }
+        }
+        self.chunks.fill(self.kept.words().len() * 64);
+    }
+}
+
+impl Absolute {
+    /// Makes the chunks of everybody.
+    fn build(&mut self, frame: &TickFrame) {
+        let tables = frame.schema.tables();
+        self.chunks.clear();
+        for slot in frame.columns.used().iter() {
+            let Some(now) = frame.columns.row(slot) else {
+                continue;
+            };
+            let Some(kind) = tables.kind(now.kind) else {
+                continue;
+            };
+            self.chunks.fill(usize::from(slot));
+            let bits = &mut self.chunks.bits;
+            self.chunker.chunk(tables, kind, &Past::Nothing, now.values, bits);
+        }
+        self.chunks.fill(frame.columns.slots());
+    }
+}
+
+/// A cell is written at most once per frame, by the first who needs it.
+#[derive(Debug)]
+struct Cell<T> {
+    encoded: OnceLock<T>,
+    /// The memory of an earlier frame. Only the one thread that writes the cell takes it.
+    spare: Mutex<Option<T>>,
+}
+
+impl<T> Default for Cell<T> {
+    fn default() -> Self {
+        Self {
+            encoded: OnceLock::new(),
+            spare: Mutex::new(None),
+        }
+    }
+}
+
+impl<T: Default> Cell<T> {
+    fn get(&self, counts: &Counts, built: &AtomicU32, build: impl FnOnce(&mut T)) -> &T {
         if let Some(encoded) = self.encoded.get() {
             return encoded;
         }
@@ -123,6 +366,7 @@ impl Cell {
 #[derive(Debug, Default)]
 struct Counts {
     built: AtomicU32,
+    plain: AtomicU32,
     absolute: AtomicU32,
     waited: AtomicU32,
 }
@@ -141,56 +385,70 @@ pub struct CohortStats {
 /// The shared encodings of one frame.
 #[derive(Debug, Default)]
 pub(super) struct Cohorts {
-    /// The baseline of each cell plus one; 0: free. Cells are taken in order and stay taken.
+    /// The history of each cell as a number; 0: free. Cells are taken in order and stay taken.
     keys: [AtomicU64; COHORTS],
-    cells: [Cell; COHORTS],
-    absolute: Cell,
+    shared: [Cell<Shared>; COHORTS],
+    plain: [Cell<Plain>; COHORTS],
+    absolute: Cell<Absolute>,
     counts: Counts,
+}
+
+/// A history as a number that is not 0, and back.
+fn key(history: History) -> u64 {
+    (u64::from(history.base.0) << 2 | u64::from(history.code.number())) + 1
+}
+
+fn history(key: u64) -> Option<History> {
+    let key = key.checked_sub(1)?;
+    Some(History {
+        base: Tick((key >> 2) as u32),
+        code: HistoryCode::from_number((key & 3) as u32)?,
+    })
 }
 
 impl Cohorts {
     /// Makes it new, and keeps the memory.
     pub(super) fn reset(&mut self) {
         self.keys.iter_mut().for_each(|key| *key.get_mut() = 0);
-        self.cells.iter_mut().for_each(Cell::reset);
+        self.shared.iter_mut().for_each(Cell::reset);
+        self.plain.iter_mut().for_each(Cell::reset);
         self.absolute.reset();
         self.counts = Counts::default();
     }
 
-    /// The baselines that somebody uses this tick.
-    pub(super) fn baselines(&self) -> impl Iterator<Item = Tick> + '_ {
-        let baseline = |key: &AtomicU64| key.load(Ordering::Acquire).checked_sub(1);
+    /// The histories that somebody uses this tick.
+    pub(super) fn histories(&self) -> impl Iterator<Item = History> + '_ {
         self.keys
             .iter()
-            .map_while(baseline)
-            .map(|tick| Tick(tick as u32))
+            .map_while(|key| history(key.load(Ordering::Acquire)))
     }
 
-    /// The cell of a baseline, taken for it if need be; `None` when all are taken for others.
-    pub(super) fn claim(&self, baseline: Tick) -> Option<usize> {
-        let wanted = u64::from(baseline.0) + 1;
+    /// The cell of a history, taken for it if need be; `None` when all are taken for others.
+    pub(super) fn claim(&self, history: History) -> Option<usize> {
+        let wanted = key(history);
         self.keys.iter().position(|key| {
             let claimed = key.compare_exchange(0, wanted, Ordering::AcqRel, Ordering::Acquire);
             claimed.is_ok() || claimed == Err(wanted)
         })
     }
 
-    /// The chunks of a claimed cell.
-    pub(super) fn since(
-        &self,
-        cell: usize,
-        schema: &Schema,
-        base: &Columns,
-        now: &Columns,
-    ) -> Option<&Encoded> {
-        let cell = self.cells.get(cell)?;
-        let build = |encoded: &mut Encoded| encoded.encode_since(schema, base, now);
+    /// What a claimed cell tells of those whose whole history is known.
+    pub(super) fn shared(&self, cell: usize, frame: &TickFrame, history: History) -> Option<&Shared> {
+        let cell = self.shared.get(cell)?;
+        let build = |shared: &mut Shared| shared.build(frame, history);
         Some(cell.get(&self.counts, &self.counts.built, build))
     }
 
-    /// The absolute chunks.
-    pub(super) fn absolute(&self, schema: &Schema, now: &Columns) -> &Encoded {
-        let build = |encoded: &mut Encoded| encoded.encode_absolute(schema, now);
+    /// What a claimed cell tells of those of whom only the baseline is known.
+    pub(super) fn plain(&self, cell: usize, frame: &TickFrame, history: History) -> Option<&Plain> {
+        let cell = self.plain.get(cell)?;
+        let build = |plain: &mut Plain| plain.build(frame, history.base);
+        Some(cell.get(&self.counts, &self.counts.plain, build))
+    }
+
+    /// The chunks from nothing.
+    pub(super) fn absolute(&self, frame: &TickFrame) -> &Absolute {
+        let build = |absolute: &mut Absolute| absolute.build(frame);
         self.absolute
             .get(&self.counts, &self.counts.absolute, build)
     }
@@ -212,14 +470,22 @@ mod tests {
     #[test]
     fn a_baseline_has_one_cell_and_the_ninth_has_none() {
         let mut cohorts = Cohorts::default();
-        for tick in 0..8 {
-            assert_eq!(cohorts.claim(Tick(tick)), Some(tick as usize));
+        let of = |tick, code| History {
+            base: Tick(tick),
+            code,
+        };
+        for tick in 0..4 {
+            let place = tick as usize * 2;
+            assert_eq!(cohorts.claim(of(tick, HistoryCode::Two)), Some(place));
+            assert_eq!(cohorts.claim(of(tick, HistoryCode::Alone)), Some(place + 1));
         }
-        assert_eq!(cohorts.claim(Tick(3)), Some(3));
-        assert_eq!(cohorts.claim(Tick(8)), None);
-        assert_eq!(cohorts.baselines().count(), 8);
+        assert_eq!(cohorts.claim(of(3, HistoryCode::Two)), Some(6));
+        assert_eq!(cohorts.claim(of(3, HistoryCode::One)), None);
+        assert_eq!(cohorts.histories().count(), 8);
         cohorts.reset();
-        assert_eq!(cohorts.baselines().count(), 0);
-        assert_eq!(cohorts.claim(Tick(u32::MAX)), Some(0));
+        assert_eq!(cohorts.histories().count(), 0);
+        let last = of(u32::MAX, HistoryCode::Two);
+        assert_eq!(cohorts.claim(last), Some(0));
+        assert!(cohorts.histories().eq([last]));
     }
 }

@@ -3,6 +3,8 @@
 //! Knows rows by slot. Has no idea of clients, interest or bits. Once published it never changes,
 //! and the frames of the following 32 snapshots share it.
 
+use super::codec::{Class, Tables};
+use super::slots::SlotSet;
 use crate::id::EntityId;
 use crate::time::Tick;
 
@@ -35,6 +37,14 @@ pub(super) struct Columns {
     /// The rows one after another, in the order in which they were put.
     values: Vec<i32>,
     count: usize,
+    /// Who is here.
+    used: SlotSet,
+    /// Whose row is not that of the columns published before.
+    changed: SlotSet,
+    /// Who was not here in those.
+    born: SlotSet,
+    /// Who is told among the busy ones while at rest.
+    busy: SlotSet,
 }
 
 /// One row: an entity as it is at the tick of its columns.
@@ -53,6 +63,7 @@ impl Columns {
         self.positions.clear();
         self.last_changed.clear();
         self.values.clear();
+        self.used.clear(0);
         self.count = 0;
     }
 
@@ -120,10 +131,24 @@ impl Columns {
             .is_some_and(|head| head.generation == id.generation)
     }
 
-    /// The slots in use, ascending.
-    pub(super) fn used(&self) -> impl Iterator<Item = u16> + '_ {
-        let used = |(slot, head): (usize, &Head)| (head.len > 0).then_some(slot as u16);
-        self.heads.iter().enumerate().filter_map(used)
+    /// The slots in use.
+    pub(super) const fn used(&self) -> &SlotSet {
+        &self.used
+    }
+
+    /// The slots whose row is not that of the columns published before.
+    pub(super) const fn changed(&self) -> &SlotSet {
+        &self.changed
+    }
+
+    /// The slots whose entity was not in the columns published before.
+    pub(super) const fn born(&self) -> &SlotSet {
+        &self.born
+    }
+
+    /// The slots whose entity is told among the busy ones while at rest.
+    pub(super) const fn busy(&self) -> &SlotSet {
+        &self.busy
     }
 
     /// The rows' memory, to write the next row into; tell with [`Self::place`] whose it is.
@@ -146,21 +171,41 @@ impl Columns {
             len: (self.values.len() - start) as u8,
         };
         self.positions[slot] = position;
+        *self.used.word_mut(slot / 64) |= 1 << (slot % 64);
         self.count += 1;
     }
 
-    /// Carries over since when each entity is as it is from the columns published before.
-    pub(super) fn compare_with(&mut self, before: &Self) {
-        for slot in 0..self.heads.len().min(before.heads.len()) {
-            let slot_number = slot as u16;
-            let (Some(now), Some(then)) = (self.row(slot_number), before.row(slot_number)) else {
+    /// Says what is new since the columns published before, and carries over since when each
+    /// entity is as it is.
+    pub(super) fn compare_with(&mut self, before: Option<&Self>, tables: &Tables) {
+        let slots = self.heads.len();
+        for set in [&mut self.changed, &mut self.born, &mut self.busy] {
+            set.clear(slots);
+        }
+        for slot in 0..slots {
+            let number = slot as u16;
+            let Some(now) = self.row(number) else {
                 continue;
             };
-            let same = now.generation == then.generation
-                && now.kind == then.kind
-                && now.values == then.values;
-            if same {
-                self.last_changed[slot] = before.last_changed[slot];
+            let then = before.and_then(|before| before.row(number));
+            let then = then.filter(|then| (then.generation, then.kind) == (now.generation, now.kind));
+            let same = then.is_some_and(|then| then.values == now.values);
+            let busy = match (same, before) {
+                (true, Some(before)) => before.busy.contains(number),
+                _ => tables
+                    .kind(now.kind)
+                    .is_some_and(|kind| kind.resting_class(now.values) == Class::Busy),
+            };
+            let is_born = then.is_none();
+            if is_born {
+                self.born.add(number);
+            }
+            if busy {
+                self.busy.add(number);
+            }
+            match before.filter(|_| same) {
+                Some(before) => self.last_changed[slot] = before.last_changed[slot],
+                None => self.changed.add(number),
             }
         }
     }

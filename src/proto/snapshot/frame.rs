@@ -111,7 +111,7 @@ impl TickFrame {
 
     /// All entities, by slot.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        self.columns.used().filter_map(|slot| self.entity(slot))
+        self.columns.used().iter().filter_map(|slot| self.entity(slot))
     }
 
     /// Where a client looks from; `None` when the game did not say.
@@ -140,6 +140,14 @@ impl TickFrame {
             .ok()
             .and_then(|index| self.earlier.get(index))
             .map(|columns| &**columns)
+    }
+
+    /// The columns published after a tick and not after another one, newest first.
+    pub(super) fn between(&self, after: Tick, until: Tick) -> impl Iterator<Item = &Columns> {
+        let all = core::iter::once(&self.columns).chain(&self.earlier);
+        all.map(|columns| &**columns)
+            .skip_while(move |columns| columns.tick() > until)
+            .take_while(move |columns| columns.tick() > after)
     }
 
     /// How many snapshots ago a tick was, if a part can name it as its baseline: 1 to 31.

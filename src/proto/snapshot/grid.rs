@@ -31,7 +31,7 @@ impl Grid {
         self.entries.clear();
         self.entries.resize(columns.count(), ((0, 0), 0));
         // A counting sort: how many, where each bucket ends, then from the back.
-        for slot in columns.used() {
+        for slot in columns.used().iter() {
             let bucket = self.bucket(self.cell_of(columns, slot));
             self.starts[bucket] += 1;
         }
@@ -40,7 +40,7 @@ impl Grid {
             end += *start;
             *start = end;
         }
-        for slot in columns.used() {
+        for slot in columns.used().iter() {
             let cell = self.cell_of(columns, slot);
             let bucket = self.bucket(cell);
             self.starts[bucket] -= 1;
@@ -146,7 +146,7 @@ mod tests {
             let mut twice = false;
             grid.near(center, radius, |slot| twice |= !found.insert(slot));
             prop_assert!(!twice);
-            for slot in columns.used() {
+            for slot in columns.used().iter() {
                 let position = columns.position(slot).expect("used");
                 if distance_squared(position, center) <= radius * radius {
                     prop_assert!(found.contains(&slot));

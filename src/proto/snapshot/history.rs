@@ -146,8 +146,9 @@ impl FrameHistory {
             mut frame,
             mut columns,
         } = builder;
-        if let (Some(columns), Some(before)) = (Arc::get_mut(&mut columns), self.ring.first()) {
-            columns.compare_with(before);
+        if let Some(columns) = Arc::get_mut(&mut columns) {
+            let before = self.ring.first().map(|before| &**before);
+            columns.compare_with(before, self.schema.tables());
         }
         if let Some(frame) = Arc::get_mut(&mut frame) {
             frame.grid.build(&columns, self.config.cell_size);

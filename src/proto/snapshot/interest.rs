@@ -27,7 +27,7 @@ pub(super) fn visible(
     frame: &TickFrame,
     client: ClientSlot,
     radii: Radii,
-    (before, then): (&[u16], Tick),
+    (before, then): (&SlotSet, Tick),
     visible: &mut SlotSet,
 ) {
     visible.clear(frame.columns.slots());
@@ -45,7 +45,7 @@ pub(super) fn visible(
         }
     });
     if let Some(earlier) = frame.columns_at(then) {
-        for slot in before.iter().copied() {
+        for slot in before.iter() {
             let same = earlier.who(slot).is_some() && earlier.who(slot) == columns.who(slot);
             if same && within(slot, radii.outer) {
                 visible.add(slot);
@@ -121,10 +121,11 @@ mod tests {
     }
 
     fn seen(frame: &TickFrame, client: ClientSlot, before: (&[u16], Tick)) -> Vec<u16> {
-        let (mut set, mut list) = (SlotSet::default(), Vec::new());
-        visible(frame, client, RADII, before, &mut set);
-        set.copy_to(&mut list);
-        list
+        let (mut seen, mut set) = (SlotSet::default(), SlotSet::default());
+        seen.clear(1_000);
+        before.0.iter().for_each(|slot| seen.add(*slot));
+        visible(frame, client, RADII, (&seen, before.1), &mut set);
+        set.iter().collect()
     }
 
     proptest! {

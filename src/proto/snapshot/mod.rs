@@ -67,9 +67,10 @@
 mod baselines;
 mod choose;
 mod code;
+mod codec;
 mod cohort;
 mod columns;
-mod delta;
+mod decode;
 mod frame;
 mod grid;
 mod held;
@@ -208,6 +209,7 @@ pub use tickwire_derive::Replicate;
 // After the derives: a name that stands for both, trait and derive, is first of all the trait.
 pub use row::{Replicate, ReplicateEnum, RowReader, RowWriter};
 
+pub use codec::{Tables, TablesError};
 pub use cohort::CohortStats;
 pub use frame::{Row, TickFrame, Viewpoint};
 pub use held::{Departed, Entity, Snapshot};

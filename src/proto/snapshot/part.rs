@@ -12,33 +12,38 @@
 //! part      tick           16   the low 16 bits of the tick of this snapshot, t
 //!           age             5   its baseline b is so many snapshot intervals before t; 0: no baseline
 //!           age = 0:  high 16   the high 16 bits of t
-//!           age > 0:  code  2   history code: 0, b alone; others are reserved
+//!           age > 0:  code  2   history code: 0, b alone; 1, b and the earlier tick; 2, the earliest one too
 //!           all             1   1: the part speaks of all slots
 //!           all = 0:  first slot, last slot    it speaks of these and those between
 //!           done            1   nothing in this range was deferred or withheld
-//!           left, entered, changed, deferred   lists, in this order
+//!           moves           1   1: the lists left, entered and deferred follow
+//!           coded               the chunks of the coded, in the order of their slots
+//!           busy, quiet, others lists of those that are not as expected
 //! left      list; an item is  rank gap, destroyed 1
-//! entered   list; an item is  slot gap, generation 16, kind, absolute chunk
-//! changed   list; an item is  rank gap, chunk
+//! entered   list; an item is  slot gap, generation number(8), kind, chunk from nothing
 //! deferred  list; an item is  rank gap, number(0): the length of the run minus one
-//! list      number(2): how many items; unless 0: order 3, then the items
+//! busy ...  list; an item is  rank gap, chunk
+//! list      1 bit: whether there is an item; if so number(2): how many minus one; order 3; the items
 //! gap       number(order): how many places are passed over since the item before, or since the first place
 //! ```
 //!
-//! *Ranks* count the entities of V(b) in the range, by slot: all of them in `left`; in `changed`
-//! those that did not leave; in `deferred` those that neither left nor changed. Slots in `entered`
-//! count from the first slot of the range. Between two runs in `deferred` at least one place is
-//! passed over, and one less than that is written.
+//! *Ranks* count entities by slot: in `left` those of V(b) in the range; in `deferred` those of them
+//! that did not leave; in `busy`, `quiet` and `others` those of that class that neither left nor were
+//! deferred. Slots in `entered` count from the first slot of the range. Between two runs in
+//! `deferred` at least one place is passed over, and one less than that is written.
 //!
-//! A chunk is a delta ([`super::delta`]) from the value the baseline holds, at its own `as_of`, as
-//! long as that is at most 31 snapshot intervals before t; when it is older the chunk is absolute.
+//! The *others* are those of whom not every tick of the history is known: their chunks build on the
+//! value the baseline holds, at its own `as_of`, as long as that is at most 31 snapshot intervals
+//! before t; when it is older the chunk is one from nothing.
 
+use super::baselines::View;
 use super::code::{ORDER_BITS, order_for, push_number, read_number};
-use super::frame::age;
-use super::plan::{Item, What};
+use super::cohort::{Chunks, History, HistoryCode, Plain, Shared};
+use super::frame::{TickFrame, age};
+use super::plan::{Own, Sets};
 use super::rejection::Rejection;
 use super::schema::Schema;
-use super::slots::SlotRange;
+use super::slots::{SlotRange, slots_of};
 use crate::proto::wire::{BitBuffer, BitReader, widen};
 use crate::time::Tick;
 
@@ -46,8 +51,8 @@ use crate::time::Tick;
 const COUNT_ORDER: u32 = 2;
 /// The order of the length of a run of deferred entities.
 const RUN_ORDER: u32 = 0;
-/// History code: the baseline alone.
-const BASELINE_ALONE: u32 = 0;
+/// The order of the generation of an entity that enters.
+const GENERATION_ORDER: u32 = 8;
 const AGE_BITS: u32 = 5;
 const CODE_BITS: u32 = 2;
 
@@ -55,7 +60,7 @@ const CODE_BITS: u32 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) tick: Tick,
-    pub(super) base: Option<Tick>,
+    pub(super) history: Option<History>,
     pub(super) range: SlotRange,
     pub(super) done: bool,
 }
@@ -63,14 +68,13 @@ pub(super) struct Header {
 impl Header {
     /// Writes it. The baseline is one that [`age`] counts.
     pub(super) fn write(&self, schema: &Schema, snapshot_every: u32, bits: &mut BitBuffer) {
-        let age = self
-            .base
-            .and_then(|base| age(self.tick, base, snapshot_every));
+        let age = |history: History| age(self.tick, history.base, snapshot_every);
+        let history = self.history.and_then(|of| Some((age(of)?, of.code)));
         bits.push(self.tick.0, 16);
-        bits.push(age.unwrap_or(0), AGE_BITS);
-        match age {
+        bits.push(history.map_or(0, |(age, _)| age), AGE_BITS);
+        match history {
             None => bits.push(self.tick.0 >> 16, 16),
-            Some(_) => bits.push(BASELINE_ALONE, CODE_BITS),
+            Some((_, code)) => bits.push(code.number(), CODE_BITS),
         }
         let all = self.range == all_slots(schema);
         bits.push_bit(all);
@@ -90,23 +94,23 @@ impl Header {
     ) -> Result<Self, Rejection> {
         let low = read(reader, 16)?;
         let age = read(reader, AGE_BITS)?;
-        let (tick, base) = if age == 0 {
+        let (tick, history) = if age == 0 {
             (Tick(read(reader, 16)? << 16 | low), None)
         } else {
-            if read(reader, CODE_BITS)? != BASELINE_ALONE {
-                return Err(Rejection::HistoryCode);
-            }
+            let code = HistoryCode::from_number(read(reader, CODE_BITS)?);
+            let code = code.ok_or(Rejection::HistoryCode)?;
             let wide = widen(low as u16, u64::from(newest.0));
             let tick = u32::try_from(wide).map_err(|_| Rejection::TooFarAhead)?;
             let ticks = age.saturating_mul(snapshot_every);
             let base = tick.checked_sub(ticks).ok_or(Rejection::UnknownBaseline)?;
-            (Tick(tick), Some(Tick(base)))
+            let base = Tick(base);
+            (Tick(tick), Some(History { base, code }))
         };
         let range = read_range(reader, schema)?;
         let done = read(reader, 1)? == 1;
         Ok(Self {
             tick,
-            base,
+            history,
             range,
             done,
         })
@@ -148,9 +152,10 @@ struct ListWriter<'a> {
 impl<'a> ListWriter<'a> {
     /// A list of `count` items at places below `places`.
     fn new(bits: &'a mut BitBuffer, count: usize, places: usize) -> Self {
-        push_number(bits, count as u32, COUNT_ORDER);
         let order = order_for(count, places);
+        bits.push_bit(count > 0);
         if count > 0 {
+            push_number(bits, count as u32 - 1, COUNT_ORDER);
             bits.push(order, ORDER_BITS);
         }
         Self {
@@ -179,12 +184,11 @@ pub(super) struct ListReader {
 impl ListReader {
     /// The head of a list.
     pub(super) fn read(reader: &mut BitReader<'_>) -> Result<Self, Rejection> {
-        let items = read_number(reader, COUNT_ORDER).ok_or(Rejection::Truncated)?;
-        let order = if items > 0 {
-            read(reader, ORDER_BITS)?
-        } else {
-            0
-        };
+        let (mut items, mut order) = (0, 0);
+        if read(reader, 1)? == 1 {
+            items = read_number(reader, COUNT_ORDER).ok_or(Rejection::Truncated)? + 1;
+            order = read(reader, ORDER_BITS)?;
+        }
         Ok(Self {
             items,
             order,
@@ -237,97 +241,219 @@ impl ListReader {
     }
 }
 
-/// What the lists of a part are made from.
-pub(super) struct Lists<'a> {
-    pub(super) items: &'a [Item],
-    /// How many entities of V(b) are in the range, and how many in the slots before it.
-    pub(super) held: usize,
-    pub(super) held_before: usize,
+/// What a part is made from, after its header.
+pub(super) struct Body<'a> {
+    pub(super) frame: &'a TickFrame,
     pub(super) range: SlotRange,
+    pub(super) base: Option<&'a View>,
+    pub(super) sets: &'a Sets,
+    pub(super) shared: Option<&'a Shared>,
+    pub(super) plain: Option<&'a Plain>,
+    /// Chunks for this client alone, by slot, and their bits.
+    pub(super) own: (&'a [Own], &'a BitBuffer),
 }
 
-impl Lists<'_> {
-    /// Writes the four lists; `chunk` appends the chunk of an item.
-    pub(super) fn write(
-        &self,
-        schema: &Schema,
-        bits: &mut BitBuffer,
-        mut chunk: impl FnMut(&Item, &mut BitBuffer),
-    ) {
-        let places = usize::from(self.range.last - self.range.first) + 1;
-        let left = self.count(|what| matches!(what, What::Left { .. }));
-        let entered = self.count(|what| what == What::Entered);
-        let changed = self.count(|what| what == What::Changed);
+impl Body<'_> {
+    /// Writes it, and says how many changes that told.
+    pub(super) fn write(&self, bits: &mut BitBuffer) -> usize {
+        let sets = self.sets;
+        let moves = self.range.masks().any(|(index, mask)| {
+            let moved = sets.gone.word(index) | sets.new.word(index) | sets.unsent.word(index);
+            moved & mask != 0
+        });
+        bits.push_bit(moves);
+        if moves {
+            self.write_left(bits);
+            self.write_entered(bits);
+            self.write_deferred(bits);
+        }
+        let mut told_of = 0;
+        if let Some(shared) = self.shared {
+            told_of += self.write_coded(shared, bits);
+            let (kept, unsent) = (&sets.steady, &sets.unsent);
+            let of_class = |busy: bool| {
+                move |index: usize| {
+                    let listed = kept.word(index) & !unsent.word(index) & !shared.coded.word(index);
+                    let is_busy = shared.busy.word(index);
+                    listed & if busy { is_busy } else { !is_busy }
+                }
+            };
+            let told = |index: usize| shared.listed.word(index);
+            let chunk = |slot: u16, bits: &mut BitBuffer| {
+                append(&shared.listed_chunks, slot, bits);
+            };
+            told_of += self.write_list(of_class(true), told, chunk, bits);
+            told_of += self.write_list(of_class(false), told, chunk, bits);
+        }
+        told_of + self.write_others(bits)
+    }
 
-        let mut list = ListWriter::new(bits, left, self.held);
-        for item in self.items.iter().filter(|item| item.sent) {
-            if let What::Left { destroyed } = item.what {
-                list.place(self.rank(item)).push_bit(destroyed);
+    /// Chunks that follow one another in the cohort follow one another here.
+    fn write_coded(&self, shared: &Shared, bits: &mut BitBuffer) -> usize {
+        let chunks = &shared.coded_chunks;
+        let (mut run, mut count) = (0..0, 0);
+        let mut add = |start: usize, end: usize, bits: &mut BitBuffer| {
+            if start != run.end {
+                bits.append(chunks.bits(), run.start, run.end);
+                run.start = start;
+            }
+            run.end = end;
+        };
+        for (index, mask) in self.range.masks() {
+            let coded = shared.coded.word(index);
+            let told = self.sets.steady.word(index) & !self.sets.unsent.word(index) & coded & mask;
+            if told == 0 {
+                continue;
+            }
+            count += told.count_ones() as usize;
+            if told == coded {
+                add(chunks.start(index * 64), chunks.start(index * 64 + 64), bits);
+                continue;
+            }
+            for slot in slots_of(index, told) {
+                let (start, end) = chunks.chunk(slot);
+                add(start, end, bits);
             }
         }
-        let mut list = ListWriter::new(bits, entered, places);
-        for item in self.sent(What::Entered) {
-            let bits = list.place(u32::from(item.slot - self.range.first));
-            bits.push(u32::from(item.who.generation), 16);
-            bits.push(u32::from(item.who.kind), schema.kind_bits());
-            chunk(item, bits);
+        bits.append(chunks.bits(), run.start, run.end);
+        count
+    }
+
+    /// A list of those members that are told; both by words.
+    fn write_list(
+        &self,
+        members: impl Fn(usize) -> u64,
+        told: impl Fn(usize) -> u64,
+        mut chunk: impl FnMut(u16, &mut BitBuffer),
+        bits: &mut BitBuffer,
+    ) -> usize {
+        let (mut places, mut count) = (0, 0);
+        for (index, mask) in self.range.masks() {
+            let members = members(index) & mask;
+            places += members.count_ones() as usize;
+            count += (members & told(index)).count_ones() as usize;
         }
-        let mut list = ListWriter::new(bits, changed, self.held - left);
-        let mut gone = 0;
-        for item in self.items.iter().filter(|item| item.sent) {
-            match item.what {
-                What::Left { .. } => gone += 1,
-                What::Changed => chunk(item, list.place(self.rank(item) - gone)),
-                What::Entered => {}
+        let mut list = ListWriter::new(bits, count, places);
+        if count == 0 {
+            return 0;
+        }
+        let mut before = 0;
+        for (index, mask) in self.range.masks() {
+            let members = members(index) & mask;
+            for slot in slots_of(index, members & told(index)) {
+                let lower = members & ((1 << (slot % 64)) - 1);
+                chunk(slot, list.place(before + lower.count_ones()));
             }
+            before += members.count_ones();
         }
+        count
+    }
+
+    fn write_others(&self, bits: &mut BitBuffer) -> usize {
+        let sets = self.sets;
+        let (own, own_bits) = self.own;
+        let members = |index: usize| {
+            sets.kept.word(index) & !sets.steady.word(index) & !sets.unsent.word(index)
+        };
+        let told = |index: usize| {
+            let plain = self.plain.map_or(0, |plain| plain.listed.word(index));
+            (plain & !sets.aged.word(index)) | sets.own.word(index)
+        };
+        self.write_list(
+            members,
+            told,
+            |slot, bits| match own.binary_search_by_key(&slot, |own| own.slot) {
+                Ok(place) => {
+                    if let Some(own) = own.get(place) {
+                        bits.append(own_bits, own.chunk.0, own.chunk.1);
+                    }
+                }
+                Err(_) => {
+                    if let Some(plain) = self.plain {
+                        append(&plain.chunks, slot, bits);
+                    }
+                }
+            },
+            bits,
+        )
+    }
+
+    fn write_left(&self, bits: &mut BitBuffer) {
+        let sets = self.sets;
+        let held = |index: usize| self.base.map_or(0, |base| base.slots.word(index));
+        let left = |index: usize| sets.gone.word(index) & !sets.unsent.word(index);
+        let destroyed = |slot: u16, bits: &mut BitBuffer| {
+            bits.push_bit(sets.destroyed.contains(slot));
+        };
+        self.write_list(held, left, destroyed, bits);
+    }
+
+    fn write_entered(&self, bits: &mut BitBuffer) {
+        let sets = self.sets;
+        let schema = &self.frame.schema;
+        let entered = |index: usize| sets.new.word(index) & !sets.withheld.word(index);
+        self.write_list(
+            |_| u64::MAX,
+            entered,
+            |slot, bits| {
+                let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
+                push_number(bits, u32::from(generation), GENERATION_ORDER);
+                bits.push(u32::from(kind), schema.kind_bits());
+                append(&self.frame.cohorts.absolute(self.frame).chunks, slot, bits);
+            },
+            bits,
+        );
+    }
+
+    fn write_deferred(&self, bits: &mut BitBuffer) {
         let mut runs = 0;
-        self.each_run(|_, _| runs += 1);
-        let mut list = ListWriter::new(bits, runs, self.held - left - changed);
+        let places = self.each_run(|_, _| runs += 1);
+        let mut list = ListWriter::new(bits, runs, places);
         self.each_run(|start, end| {
             push_number(list.place(start), end - start - 1, RUN_ORDER);
             list.next = end + 1;
         });
     }
 
-    fn count(&self, which: impl Fn(What) -> bool) -> usize {
-        self.items
-            .iter()
-            .filter(|item| item.sent && which(item.what))
-            .count()
-    }
-
-    fn sent(&self, what: What) -> impl Iterator<Item = &Item> {
-        self.items
-            .iter()
-            .filter(move |item| item.sent && item.what == what)
-    }
-
-    const fn rank(&self, item: &Item) -> u32 {
-        item.held_index - self.held_before as u32
-    }
-
-    /// The runs of deferred entities, as places among those that neither left nor changed.
-    fn each_run(&self, mut run: impl FnMut(u32, u32)) {
-        let (mut gone, mut open) = (0, None::<(u32, u32)>);
-        for item in self.items.iter().filter(|item| item.what != What::Entered) {
-            if item.sent {
-                gone += 1;
-                continue;
-            }
-            let place = self.rank(item) - gone;
-            open = match open {
-                Some((start, end)) if end == place => Some((start, place + 1)),
-                before => {
-                    if let Some((start, end)) = before {
-                        run(start, end);
+    /// The runs of deferred entities, as places among those that did not leave, of which it says
+    /// how many there are.
+    fn each_run(&self, mut run: impl FnMut(u32, u32)) -> usize {
+        let sets = self.sets;
+        let (mut places, mut open) = (0_u32, None::<(u32, u32)>);
+        for (index, mask) in self.range.masks() {
+            let held = self.base.map_or(0, |base| base.slots.word(index)) & mask;
+            let unsent = sets.unsent.word(index);
+            let stays = held & !(sets.gone.word(index) & !unsent);
+            for slot in slots_of(index, stays & unsent) {
+                let lower = stays & ((1 << (slot % 64)) - 1);
+                let place = places + lower.count_ones();
+                open = match open {
+                    Some((start, end)) if end == place => Some((start, place + 1)),
+                    before => {
+                        if let Some((start, end)) = before {
+                            run(start, end);
+                        }
+                        Some((place, place + 1))
                     }
-                    Some((place, place + 1))
-                }
-            };
+                };
+            }
+            places += stays.count_ones();
         }
         if let Some((start, end)) = open {
             run(start, end);
         }
+        places as usize
     }
+}
+
+#[inline]
+fn append(chunks: &Chunks, slot: u16, bits: &mut BitBuffer) {
+    let (start, end) = chunks.chunk(slot);
+    bits.append(chunks.bits(), start, end);
+}
+
+/// The generation of an entity that enters.
+pub(super) fn read_generation(reader: &mut BitReader<'_>) -> Result<u16, Rejection> {
+    let generation = read_number(reader, GENERATION_ORDER).ok_or(Rejection::Truncated)?;
+    u16::try_from(generation).map_err(|_| Rejection::Value)
 }

@@ -1,68 +1,99 @@
 //! What one client should be told this tick: what it may see, minus what it holds, by urgency,
 //! within its budget.
 //!
-//! Knows a frame, a baseline and a visible set. Has no idea of datagrams: [`super::view`] cuts the
-//! plan into parts. Lives in a [`Scratch`] that all clients of a shard share, so that a client's
+//! Worked out in sets, by the word; only when not everything fits is each difference looked at by
+//! itself. Knows a frame, what a client holds and what it may see. Has no idea of datagrams: [`super::view`] cuts
+//! the plan into parts. Lives in a [`Scratch`] that all clients of a shard share, so that a client's
 //! own memory stays small.
 
 use core::ops::Range;
 
-use super::baselines::{Baselines, Stale, View, Who};
-use super::cohort::Encoded;
-use super::columns::{Columns, RowRef};
-use super::delta;
+use super::baselines::{Baselines, View, Who};
+use super::choose::Choice;
+use super::codec::{Chunker, Past};
+use super::cohort::{Chunks, History, Plain, Shared};
 use super::frame::TickFrame;
 use super::grid::distance_squared;
 use super::interest;
+use super::part::Body;
 use super::priority;
-use super::slots::{SlotRange, SlotSet};
+use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
 
 /// About what a place in a list costs.
 const PLACE_BITS: u32 = 4;
-/// About what the head of a part costs.
+/// About what the head of a part and of its lists costs.
 const HEADER_BITS: u32 = 80;
+/// About what it costs to say who enters.
+const ENTERING_BITS: u32 = 20;
+
+/// Who is to be told of, and how. By slot, for all ranges of a client's snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    /// Held at the baseline, and may be seen now.
+    pub(super) kept: SlotSet,
+    /// Of these, who was held with its value of the time at every tick of the history.
+    pub(super) steady: SlotSet,
+    /// Of the kept, whose value is older than the baseline.
+    pub(super) aged: SlotSet,
+    /// Of the aged, who has a chunk for this client alone.
+    pub(super) own: SlotSet,
+    /// Held at the baseline, and may not be seen any more.
+    pub(super) gone: SlotSet,
+    /// Of these, who does not exist any more.
+    pub(super) destroyed: SlotSet,
+    /// May be seen, and is not held.
+    pub(super) new: SlotSet,
+    /// Of the kept and the gone, of whom this snapshot does not tell.
+    pub(super) unsent: SlotSet,
+    /// Of the new, the same.
+    pub(super) withheld: SlotSet,
+}
+
+impl Sets {
+    fn clear(&mut self, slots: usize) {
+        for set in [
+            &mut self.kept,
+            &mut self.steady,
+            &mut self.aged,
+            &mut self.own,
+            &mut self.gone,
+            &mut self.destroyed,
+            &mut self.new,
+            &mut self.unsent,
+            &mut self.withheld,
+        ] {
+            set.clear(slots);
+        }
+    }
+}
+
+/// A chunk for one client alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own {
+    pub(super) slot: u16,
+    pub(super) chunk: (usize, usize),
+}
 
 /// What is said of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// The client holds it and may not see it any more.
-    Left {
-        /// It does not exist any more.
-        destroyed: bool,
-    },
+    Left,
     /// The client may see it and does not hold it.
     Entered,
     /// The client holds another value of it.
     Changed,
 }
 
-/// Where the chunk of an item is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// It has none.
-    Nowhere,
-    /// Among the chunks of the range's cohort.
-    Cohort,
-    /// Among the absolute chunks of the frame.
-    Absolute,
-    /// Among those encoded for this client alone.
-    Own,
-}
-
-/// Something to tell.
+/// Something to tell, when not everything can be told.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
     pub(super) slot: u16,
-    /// Who entered; or who it is that the client holds.
-    pub(super) who: Who,
     pub(super) what: What,
-    /// Its place in the list of V(b), unless it entered.
-    pub(super) held_index: u32,
-    source: Source,
-    chunk: (u32, u32),
+    bits: u32,
     /// How old the value is that the client holds, in ticks; how long it has been lacking, in
     /// snapshots.
     waited: u32,
@@ -73,25 +104,28 @@ pub(super) struct Item {
 
 impl Item {
     /// About how many bits it takes.
-    fn cost(&self) -> u32 {
+    const fn cost(&self) -> u32 {
         let place = match self.what {
-            What::Entered => PLACE_BITS + 20,
-            What::Left { .. } | What::Changed => PLACE_BITS,
+            What::Entered => PLACE_BITS + ENTERING_BITS,
+            What::Left | What::Changed => PLACE_BITS,
         };
-        place + self.chunk.1 - self.chunk.0
+        place + self.bits
     }
 }
 
-/// A range of slots and what there is to tell of it.
+/// A range of slots and from what it is told.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedRange {
     pub(super) range: SlotRange,
-    pub(super) base: Option<Tick>,
-    /// The cohort cell of its baseline.
-    pub(super) cell: Option<usize>,
-    /// The entities of V(b) in the range, as places in its list.
-    pub(super) held: Range<usize>,
+    pub(super) choice: Option<Choice>,
+    /// Its items, once there are any.
     pub(super) items: Range<usize>,
+}
+
+impl PlannedRange {
+    pub(super) fn base(&self) -> Option<Tick> {
+        self.choice.map(|choice| choice.history.base)
+    }
 }
 
 /// An entity that a client lacks, and for how many snapshots it has.
@@ -107,36 +141,42 @@ pub(super) struct Waiting {
 /// `write_part` returns 0; a client that finds somebody else's plan in it makes its own again.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    pub(super) visible: SlotSet,
-    pub(super) items: Vec<Item>,
+    pub(super) sets: Sets,
     pub(super) ranges: Vec<PlannedRange>,
+    pub(super) items: Vec<Item>,
+    /// Whether there are items: not everything could be told.
+    itemised: bool,
     order: Vec<u32>,
-    /// Chunks for this client alone.
-    own: BitBuffer,
-    /// The part being written.
+    own: Vec<Own>,
+    own_bits: BitBuffer,
+    chunker: Chunker,
+    /// What no cohort could share, and for which tick and history.
+    alone: Option<(Tick, History)>,
+    alone_shared: Shared,
+    alone_plain: Plain,
+    /// The part being written, and how many changes it tells.
     pub(super) bits: BitBuffer,
+    pub(super) told: usize,
     pub(super) waiting: Vec<Waiting>,
     /// Whose plan this is.
     pub(super) owner: Option<(ClientSlot, Tick, u64)>,
     pub(super) plans: u64,
-    has_urgency: bool,
 }
 
-/// What a range is planned from.
+/// What a client's snapshot is planned from.
+#[derive(Clone, Copy)]
 pub(super) struct Sight<'a> {
     pub(super) frame: &'a TickFrame,
-    pub(super) base: Option<&'a View>,
-    /// The values at the baseline.
-    pub(super) base_columns: Option<&'a Columns>,
+    pub(super) client: ClientSlot,
+    pub(super) outer: f32,
     pub(super) baselines: &'a Baselines,
-    pub(super) cohort: Option<&'a Encoded>,
-    /// All that the client may see, ascending.
-    pub(super) visible: &'a [u16],
+    /// All that the client may see.
+    pub(super) visible: &'a SlotSet,
     /// For how long it has been lacking what it lacks, ascending.
     pub(super) waiting: &'a [Waiting],
 }
 
-impl Sight<'_> {
+impl<'a> Sight<'a> {
     /// For how long the client has been lacking what is in a slot.
     fn waiting(&self, slot: u16) -> Option<Waiting> {
         let index = self
@@ -144,6 +184,19 @@ impl Sight<'_> {
             .binary_search_by_key(&slot, |waiting| waiting.slot)
             .ok()?;
         self.waiting.get(index).copied()
+    }
+
+    /// What the client holds of a range.
+    pub(super) fn base(&self, planned: &PlannedRange) -> Option<&'a View> {
+        self.baselines.view(planned.base()?)
+    }
+
+    /// The snapshots of a history that the client holds, newest first.
+    fn held(&self, history: History) -> impl Iterator<Item = &'a View> {
+        let earlier = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
+        let ticks = core::iter::once(Some(history.base)).chain(earlier);
+        let baselines = self.baselines;
+        ticks.flatten().filter_map(move |tick| baselines.view(tick))
     }
 }
 
@@ -154,186 +207,263 @@ impl Scratch {
         Self::default()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, slots: usize) {
+        self.sets.clear(slots);
         self.items.clear();
+        self.itemised = false;
         self.ranges.clear();
         self.own.clear();
+        self.own_bits.clear();
         self.waiting.clear();
-        self.has_urgency = false;
         self.owner = None;
     }
 
     /// Adds a range with everything that could be told of it.
-    pub(super) fn plan_range(&mut self, range: SlotRange, cell: Option<usize>, sight: &Sight<'_>) {
-        let start = self.items.len();
-        let held = sight
-            .base
-            .map_or(0..0, |base| range.within(&base.slots, |slot| *slot));
-        let held_slots = sight.base.map_or(&[][..], |base| &base.slots[held.clone()]);
-        let seen = &sight.visible[range.within(sight.visible, |slot| *slot)];
-        let (mut held_slots, mut seen) = (held_slots.iter().peekable(), seen.iter().peekable());
-        let mut index = held.start as u32;
-        loop {
-            match (held_slots.peek(), seen.peek()) {
-                (None, None) => break,
-                (Some(held), Some(see)) if held == see => {
-                    self.plan_kept(**held, index, sight);
-                    held_slots.next();
-                    seen.next();
-                    index += 1;
-                }
-                (Some(held), see) if see.is_none_or(|see| held < see) => {
-                    self.plan_left(**held, index, sight);
-                    held_slots.next();
-                    index += 1;
-                }
-                (_, Some(see)) => {
-                    self.plan_entered(**see, sight);
-                    seen.next();
-                }
-                (Some(_), None) => break, // Taken above.
-            }
-        }
+    pub(super) fn plan_range(&mut self, range: SlotRange, choice: Option<Choice>, sight: &Sight<'_>) {
         self.ranges.push(PlannedRange {
             range,
-            base: sight.base.map(|base| base.tick),
-            cell,
-            held,
-            items: start..self.items.len(),
+            choice,
+            items: 0..0,
         });
+        let frame = sight.frame;
+        if let Some(choice) = choice {
+            self.prepare(frame, choice);
+            let history = choice.history;
+            let base = sight.baselines.view(history.base);
+            // Sets of the scratch itself are written while those of the cohort are read.
+            let mut sets = core::mem::take(&mut self.sets);
+            let shared = self.shared(frame, choice);
+            let steady = shared.map(|shared| &shared.steady);
+            let kept = match shared {
+                Some(shared) => Some(&shared.kept),
+                None => self.plain(frame, choice).map(|plain| &plain.kept),
+            };
+            for (index, mask) in range.masks() {
+                let held = base.map_or(0, |base| base.slots.word(index)) & mask;
+                let seen = sight.visible.word(index) & mask;
+                let kept = held & seen & kept.map_or(0, |kept| kept.word(index));
+                let mut all = steady.map_or(0, |steady| steady.word(index));
+                for view in sight.held(history) {
+                    all &= view.slots.word(index);
+                }
+                *sets.kept.word_mut(index) |= kept;
+                *sets.steady.word_mut(index) |= kept & all;
+                *sets.gone.word_mut(index) |= held & !kept;
+                *sets.new.word_mut(index) |= seen & !kept;
+            }
+            self.sets = sets;
+            self.plan_stale(range, history, sight);
+            self.plan_destroyed(range, history, sight);
+        } else {
+            for (index, mask) in range.masks() {
+                *self.sets.new.word_mut(index) |= sight.visible.word(index) & mask;
+            }
+        }
+        self.plan_waiting(range, sight);
     }
 
-    /// The client holds something in this slot and may see what is there now.
-    fn plan_kept(&mut self, slot: u16, index: u32, sight: &Sight<'_>) {
-        let (Some(held), Some(now)) = (Held::of(slot, sight), sight.frame.columns.row(slot)) else {
+    /// Values that are older than their snapshot are no history; and those of the baseline need
+    /// chunks of their own.
+    fn plan_stale(&mut self, range: SlotRange, history: History, sight: &Sight<'_>) {
+        let frame = sight.frame;
+        for (place, view) in sight.held(history).enumerate() {
+            let within = range.within(&view.stale, |stale| stale.slot);
+            for stale in view.stale.get(within).unwrap_or(&[]) {
+                let slot = stale.slot;
+                self.sets.steady.remove(slot);
+                if place > 0 || !view.slots.contains(slot) {
+                    continue;
+                }
+                // Who is held here is who was told, which the columns of the baseline do not know.
+                let bit = 1 << (slot % 64);
+                let index = usize::from(slot) / 64;
+                let now = frame.columns.row(slot);
+                let same = now.filter(|now| (now.generation, now.kind) == (stale.who.generation, stale.who.kind));
+                let seen = sight.visible.contains(slot);
+                self.sets.kept.remove(slot);
+                self.sets.gone.remove(slot);
+                self.sets.new.remove(slot);
+                let (Some(now), true) = (same, seen) else {
+                    *self.sets.gone.word_mut(index) |= bit;
+                    if seen && now.is_some() {
+                        *self.sets.new.word_mut(index) |= bit;
+                    }
+                    continue;
+                };
+                *self.sets.kept.word_mut(index) |= bit;
+                *self.sets.aged.word_mut(index) |= bit;
+                self.tell_alone(slot, stale.as_of, now.values, now.kind, frame);
+            }
+        }
+    }
+
+    /// Makes a chunk for one client alone, from the value of another tick than the others hold.
+    fn tell_alone(&mut self, slot: u16, as_of: Tick, now: &[i32], kind: u8, frame: &TickFrame) {
+        let tables = frame.schema.tables();
+        let Some(kind) = tables.kind(kind) else {
             return;
         };
-        if (now.generation, now.kind) != (held.who.generation, held.who.kind) {
-            self.plan_left(slot, index, sight);
-            self.plan_entered(slot, sight);
-            return;
+        let start = self.own_bits.len();
+        let then = frame.columns_at(as_of).and_then(|then| then.row(slot));
+        let past = match (frame.age_of(as_of), then) {
+            (Some(age), Some(then)) => Past::First {
+                base: then.values,
+                age,
+            },
+            _ => Past::Nothing,
+        };
+        let differs = self.chunker.chunk(tables, kind, &past, now, &mut self.own_bits);
+        if differs || matches!(past, Past::Nothing) {
+            let chunk = (start, self.own_bits.len());
+            let place = self.own.partition_point(|own| own.slot < slot);
+            self.own.insert(place, Own { slot, chunk });
+            self.sets.own.add(slot);
+        }
+    }
+
+    /// Of those who are gone, who is no more.
+    fn plan_destroyed(&mut self, range: SlotRange, history: History, sight: &Sight<'_>) {
+        let frame = sight.frame;
+        let base = sight.baselines.view(history.base);
+        let then = frame.columns_at(history.base);
+        let Sets { gone, destroyed, .. } = &mut self.sets;
+        for slot in gone.within(range) {
+            let stale = base.and_then(|base| base.stale(slot)).map(|stale| stale.who);
+            let held = stale.or_else(|| {
+                let (generation, kind) = then?.who(slot)?;
+                Some(Who { generation, kind })
+            });
+            let now = frame.columns.who(slot);
+            if held.is_none_or(|held| now != Some((held.generation, held.kind))) {
+                destroyed.add(slot);
+            }
+        }
+    }
+
+    /// Keeps account of how long the client has been lacking what it lacks.
+    fn plan_waiting(&mut self, range: SlotRange, sight: &Sight<'_>) {
+        let start = self.waiting.len();
+        for slot in self.sets.new.within(range) {
+            let before = sight.waiting(slot);
+            let snapshots = before.map_or(0, |waiting| waiting.snapshots.saturating_add(1));
+            self.waiting.push(Waiting { slot, snapshots });
         }
         // Held in one lineage of baselines and lacking in another, it has still waited: were the
         // count to start again, the others might never get their turn.
-        if let Some(waiting) = sight
-            .waiting(slot)
-            .filter(|_| !sight.baselines.all_hold(slot))
-        {
-            self.waiting.push(waiting);
+        let within = range.within(sight.waiting, |waiting| waiting.slot);
+        for waiting in sight.waiting.get(within).unwrap_or(&[]) {
+            let kept = self.sets.kept.contains(waiting.slot);
+            if kept && !sight.baselines.all_hold(waiting.slot) {
+                self.waiting.push(*waiting);
+            }
         }
-        let (source, chunk) = self.change(slot, &held, &now, sight);
-        if chunk.0 != chunk.1 {
-            self.items.push(Item {
-                slot,
-                who: held.who,
-                what: What::Changed,
-                held_index: index,
-                source,
-                chunk,
-                waited: sight.frame.tick().since(held.as_of),
-                urgency: 0,
-                sent: false,
-            });
+        if let Some(added) = self.waiting.get_mut(start..) {
+            added.sort_unstable_by_key(|waiting| waiting.slot);
         }
     }
 
-    /// The chunk that leads from what the client holds to now; an empty one when they are equal.
-    fn change(
-        &mut self,
-        slot: u16,
-        held: &Held,
-        now: &RowRef<'_>,
-        sight: &Sight<'_>,
-    ) -> (Source, (u32, u32)) {
-        if let (false, Some(cohort)) = (held.stale, sight.cohort) {
-            return (Source::Cohort, cohort.chunk(slot));
+    /// Makes for this client alone what no cohort shares.
+    fn prepare(&mut self, frame: &TickFrame, choice: Choice) {
+        if choice.cell.is_none() && self.alone != Some((frame.tick(), choice.history)) {
+            self.alone = Some((frame.tick(), choice.history));
+            self.alone_shared.build(frame, choice.history);
+            self.alone_plain.build(frame, choice.history.base);
         }
-        let frame = sight.frame;
-        if frame.age_of(held.as_of).is_none() {
-            let absolute = frame.cohorts.absolute(&frame.schema, &frame.columns);
-            return (Source::Absolute, absolute.chunk(slot));
-        }
-        let start = self.own.len() as u32;
-        let then = frame
-            .columns_at(held.as_of)
-            .and_then(|then: &Columns| then.row(slot));
-        if let Some(then) = then.filter(|_| frame.columns.last_changed(slot) > held.as_of) {
-            delta::encode_delta(
-                frame.schema.codings(now.kind),
-                then.values,
-                now.values,
-                &mut self.own,
-            );
-        }
-        (Source::Own, (start, self.own.len() as u32))
     }
 
-    /// The client holds something in this slot that it may not see any more.
-    fn plan_left(&mut self, slot: u16, index: u32, sight: &Sight<'_>) {
-        let Some(held) = Held::of(slot, sight) else {
+    /// What is told of those whose whole history is known, if the history is more than a baseline.
+    fn shared<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Option<&'a Shared> {
+        if choice.history.code == super::cohort::HistoryCode::Alone {
+            return None;
+        }
+        match choice.cell {
+            Some(cell) => frame.cohorts.shared(cell, frame, choice.history),
+            None => Some(&self.alone_shared),
+        }
+    }
+
+    /// What is told of the others.
+    fn plain<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Option<&'a Plain> {
+        match choice.cell {
+            Some(cell) => frame.cohorts.plain(cell, frame, choice.history),
+            None => Some(&self.alone_plain),
+        }
+    }
+
+    /// Whether somebody of a range is neither steady nor aged.
+    fn has_others(&self, range: SlotRange) -> bool {
+        let Sets {
+            kept, steady, aged, ..
+        } = &self.sets;
+        range.masks().any(|(index, mask)| {
+            kept.word(index) & !steady.word(index) & !aged.word(index) & mask != 0
+        })
+    }
+
+    /// What a planned range is told from.
+    fn sources<'a>(
+        &'a self,
+        planned: &PlannedRange,
+        frame: &'a TickFrame,
+    ) -> (Option<&'a Shared>, Option<&'a Plain>) {
+        let Some(choice) = planned.choice else {
+            return (None, None);
+        };
+        let shared = self.shared(frame, choice);
+        let others = shared.is_none() || self.has_others(planned.range);
+        let plain = others.then(|| self.plain(frame, choice)).flatten();
+        (shared, plain)
+    }
+
+    /// Writes a planned range, all but its header, into `bits`, and keeps how many changes it told.
+    pub(super) fn write_body(&mut self, index: usize, sight: &Sight<'_>, bits: &mut BitBuffer) {
+        let Some(planned) = self.ranges.get(index) else {
             return;
         };
-        let exists = sight.frame.columns.who(slot) == Some((held.who.generation, held.who.kind));
-        self.items.push(Item {
-            slot,
-            who: held.who,
-            what: What::Left { destroyed: !exists },
-            held_index: index,
-            source: Source::Nowhere,
-            chunk: (0, 0),
-            waited: 0,
-            urgency: 0,
-            sent: false,
-        });
+        let (shared, plain) = self.sources(planned, sight.frame);
+        let body = Body {
+            frame: sight.frame,
+            range: planned.range,
+            base: sight.base(planned),
+            sets: &self.sets,
+            shared,
+            plain,
+            own: (&self.own, &self.own_bits),
+        };
+        self.told = body.write(bits);
     }
 
-    /// The client may see something in this slot that it does not hold.
-    fn plan_entered(&mut self, slot: u16, sight: &Sight<'_>) {
-        let frame = sight.frame;
-        let Some((generation, kind)) = frame.columns.who(slot) else {
-            return;
+    /// Whether all there is to tell of a planned range is told.
+    pub(super) fn is_done(&self, index: usize) -> bool {
+        let Some(planned) = self.ranges.get(index) else {
+            return true;
         };
-        let before = sight.waiting(slot);
-        let snapshots = before.map_or(0, |waiting| waiting.snapshots.saturating_add(1));
-        self.waiting.push(Waiting { slot, snapshots });
-        self.items.push(Item {
-            slot,
-            who: Who { generation, kind },
-            what: What::Entered,
-            held_index: 0,
-            source: Source::Absolute,
-            chunk: frame
-                .cohorts
-                .absolute(&frame.schema, &frame.columns)
-                .chunk(slot),
-            waited: u32::from(snapshots),
-            urgency: 0,
-            sent: false,
-        });
+        let Sets {
+            unsent, withheld, ..
+        } = &self.sets;
+        let rest = |(index, mask)| (unsent.word(index) | withheld.word(index)) & mask;
+        planned.range.masks().all(|word| rest(word) == 0)
     }
 
     /// Decides what is told within a budget of so many bytes.
-    pub(super) fn select(
-        &mut self,
-        frame: &TickFrame,
-        client: ClientSlot,
-        outer: f32,
-        budget: usize,
-    ) {
-        let budget =
-            (budget as u64 * 8).saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64);
-        let cost: u64 = self.items.iter().map(|item| u64::from(item.cost())).sum();
-        if cost <= budget {
-            self.items.iter_mut().for_each(|item| item.sent = true);
+    pub(super) fn select(&mut self, sight: &Sight<'_>, budget: usize) {
+        let budget = (budget as u64 * 8)
+            .saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64);
+        if self.bits_at_most(sight, budget) {
             return;
         }
-        self.weigh(frame, client, outer);
+        self.itemise(sight);
+        let cost: u64 = self.items.iter().map(|item| u64::from(item.cost())).sum();
+        if cost <= budget {
+            return;
+        }
         self.order.clear();
         self.order.extend(0..self.items.len() as u32);
         let items = &self.items;
         self.order.sort_unstable_by_key(|index| {
             (core::cmp::Reverse(items[*index as usize].urgency), *index)
         });
+        self.items.iter_mut().for_each(|item| item.sent = false);
         let mut left = budget;
         for index in &self.order {
             let index = *index as usize;
@@ -343,49 +473,169 @@ impl Scratch {
                 left -= cost;
             }
         }
+        for index in 0..self.items.len() {
+            if !self.items[index].sent {
+                self.leave_out(index);
+            }
+        }
     }
 
-    /// Says how urgent everything is, once per plan.
-    fn weigh(&mut self, frame: &TickFrame, client: ClientSlot, outer: f32) {
-        if core::mem::replace(&mut self.has_urgency, true) {
+    /// Whether all there is to tell surely takes at most so many bits: added up by the word, as
+    /// far as it goes quickly.
+    fn bits_at_most(&self, sight: &Sight<'_>, budget: u64) -> bool {
+        let mut bits = 0;
+        for planned in &self.ranges {
+            let (shared, plain) = self.sources(planned, sight.frame);
+            let sets = &self.sets;
+            for (index, mask) in planned.range.masks() {
+                let steady = sets.steady.word(index) & mask;
+                let others = sets.kept.word(index) & mask & !steady;
+                let moves = (sets.gone.word(index) | sets.new.word(index)) & mask;
+                if steady | others | moves == 0 {
+                    continue;
+                }
+                if let Some(shared) = shared {
+                    let coded = shared.coded.word(index);
+                    if coded != 0 && steady & coded == coded {
+                        let chunks = &shared.coded_chunks;
+                        bits += chunks.start(index * 64 + 64) - chunks.start(index * 64);
+                    } else {
+                        bits += listed_bits(&shared.coded_chunks, index, steady & coded, 0);
+                    }
+                    let listed = steady & shared.listed.word(index);
+                    bits += listed_bits(&shared.listed_chunks, index, listed, PLACE_BITS);
+                }
+                if let Some(plain) = plain {
+                    let listed = others & plain.listed.word(index) & !sets.aged.word(index);
+                    bits += listed_bits(&plain.chunks, index, listed, PLACE_BITS);
+                }
+                let gone = sets.gone.word(index) & mask;
+                bits += (gone.count_ones() * (PLACE_BITS + 1)) as usize;
+                let new = sets.new.word(index) & mask;
+                if new != 0 {
+                    let chunks = &sight.frame.cohorts.absolute(sight.frame).chunks;
+                    bits += listed_bits(chunks, index, new, PLACE_BITS + ENTERING_BITS);
+                }
+            }
+        }
+        bits += self.own_bits.len() + self.own.len() * PLACE_BITS as usize;
+        bits as u64 <= budget
+    }
+
+    /// Looks at each difference by itself, once per plan.
+    pub(super) fn itemise(&mut self, sight: &Sight<'_>) {
+        if core::mem::replace(&mut self.itemised, true) {
             return;
         }
-        let viewpoint = frame.viewpoint(client);
+        let mut items = core::mem::take(&mut self.items);
+        let mut spans: Vec<Range<usize>> = Vec::with_capacity(self.ranges.len());
+        let viewpoint = sight.frame.viewpoint(sight.client);
         let center = viewpoint.map_or([0.0; 3], |viewpoint| viewpoint.center);
-        let always = interest::present(frame, viewpoint.and_then(|viewpoint| viewpoint.always));
-        for item in &mut self.items {
-            let at = frame.columns.position(item.slot).unwrap_or(center);
-            let distance = distance_squared(at, center);
-            item.urgency = match item.what {
-                What::Left { .. } => priority::FIRST,
-                _ if always.is_some_and(|always| always.slot == item.slot) => priority::FIRST,
-                What::Changed => priority::of_change(distance, outer, item.waited),
-                What::Entered => {
-                    priority::of_entering(distance, outer, item.waited, frame.snapshot_every)
+        let always = viewpoint.and_then(|viewpoint| viewpoint.always);
+        let always = interest::present(sight.frame, always).map(|always| always.slot);
+        for planned in &self.ranges {
+            let start = items.len();
+            self.items_of(planned, sight, &mut |item: Item| {
+                items.push(weighed(item, sight, center, always));
+            });
+            spans.push(start..items.len());
+        }
+        for (planned, span) in self.ranges.iter_mut().zip(spans) {
+            planned.items = span;
+        }
+        self.items = items;
+    }
+
+    /// Every difference of a range, by slot; who left a slot before who enters it.
+    fn items_of(&self, planned: &PlannedRange, sight: &Sight<'_>, push: &mut impl FnMut(Item)) {
+        let frame = sight.frame;
+        let sets = &self.sets;
+        let (shared, plain) = self.sources(planned, frame);
+        let base = sight.base(planned);
+        let item = |slot, what, bits: usize, waited| Item {
+            slot,
+            what,
+            bits: bits as u32,
+            waited,
+            urgency: 0,
+            sent: true,
+        };
+        let size = |chunks: &Chunks, slot: u16| {
+            let (start, end) = chunks.chunk(slot);
+            end - start
+        };
+        for (index, mask) in planned.range.masks() {
+            let all = sets.kept.word(index) | sets.gone.word(index) | sets.new.word(index);
+            for slot in slots_of(index, all & mask) {
+                if sets.gone.contains(slot) {
+                    push(item(slot, What::Left, 1, 0));
                 }
-            };
+                if sets.new.contains(slot) {
+                    let chunks = &frame.cohorts.absolute(frame).chunks;
+                    let waiting = self.waiting.binary_search_by_key(&slot, |of| of.slot);
+                    let waiting = waiting.ok().and_then(|place| self.waiting.get(place));
+                    let waited = waiting.map_or(0, |waiting| u32::from(waiting.snapshots));
+                    push(item(slot, What::Entered, size(chunks, slot), waited));
+                }
+                if !sets.kept.contains(slot) {
+                    continue;
+                }
+                let bits = if sets.aged.contains(slot) {
+                    let own = self.own.binary_search_by_key(&slot, |own| own.slot);
+                    let own = own.ok().and_then(|place| self.own.get(place));
+                    own.map(|own| own.chunk.1 - own.chunk.0)
+                } else if sets.steady.contains(slot) {
+                    shared.and_then(|shared| {
+                        if shared.coded.contains(slot) {
+                            Some(size(&shared.coded_chunks, slot))
+                        } else {
+                            let listed = shared.listed.contains(slot);
+                            listed.then(|| size(&shared.listed_chunks, slot))
+                        }
+                    })
+                } else {
+                    let listed = plain.filter(|plain| plain.listed.contains(slot));
+                    listed.map(|plain| size(&plain.chunks, slot))
+                };
+                if let Some(bits) = bits {
+                    let stale = base.and_then(|base| base.stale(slot));
+                    let as_of = stale.map(|stale| stale.as_of).or(planned.base());
+                    let waited = as_of.map_or(0, |as_of| frame.tick().since(as_of));
+                    push(item(slot, What::Changed, bits, waited));
+                }
+            }
+        }
+    }
+
+    /// Does not tell an item.
+    fn leave_out(&mut self, index: usize) {
+        let Some(item) = self.items.get_mut(index) else {
+            return;
+        };
+        item.sent = false;
+        match item.what {
+            What::Entered => self.sets.withheld.add(item.slot),
+            What::Left | What::Changed => self.sets.unsent.add(item.slot),
         }
     }
 
     /// Holds back what is least urgent in a range until about so many bits less are to be told.
     /// Says whether there was anything.
-    pub(super) fn hold_back(
-        &mut self,
-        (frame, client, outer): (&TickFrame, ClientSlot, f32),
-        items: Range<usize>,
-        bits: usize,
-    ) -> bool {
-        self.weigh(frame, client, outer);
+    pub(super) fn hold_back(&mut self, sight: &Sight<'_>, range: usize, bits: usize) -> bool {
+        self.itemise(sight);
+        let Some(items) = self.ranges.get(range).map(|planned| planned.items.clone()) else {
+            return false;
+        };
         let mut freed = 0;
         while freed < bits {
             let sent = items.clone().filter(|index| self.items[*index].sent);
             let Some(index) = sent.min_by_key(|index| self.items[*index].urgency) else {
                 break;
             };
-            self.items[index].sent = false;
+            self.leave_out(index);
             freed += self.items[index].cost() as usize;
             if is_blocked(&self.items, index + 1) && self.items[index + 1].sent {
-                self.items[index + 1].sent = false;
+                self.leave_out(index + 1);
                 freed += self.items[index + 1].cost() as usize;
             }
         }
@@ -394,7 +644,9 @@ impl Scratch {
 
     /// Where to cut a planned range so that what is told of the first piece takes about so many
     /// bits: at the slot of one of its items, not the first.
-    pub(super) fn cut(&self, planned: &PlannedRange, bits: usize) -> Option<u16> {
+    pub(super) fn cut(&mut self, sight: &Sight<'_>, range: usize, bits: usize) -> Option<u16> {
+        self.itemise(sight);
+        let planned = self.ranges.get(range)?;
         let items = self.items.get(planned.items.clone())?;
         let mut used = HEADER_BITS as usize;
         let beyond = |item: &&Item| {
@@ -404,33 +656,45 @@ impl Scratch {
         items.iter().find(beyond).map(|item| item.slot)
     }
 
-    /// Appends the chunk of an item to a part.
-    pub(super) fn chunk(
-        item: &Item,
-        (own, cohort): (&BitBuffer, Option<&Encoded>),
-        frame: &TickFrame,
-        bits: &mut BitBuffer,
-    ) {
-        let source = match item.source {
-            Source::Nowhere => None,
-            Source::Own => Some(own),
-            Source::Cohort => cohort.map(Encoded::bits),
-            Source::Absolute => Some(frame.cohorts.absolute(&frame.schema, &frame.columns).bits()),
+    /// Cuts a planned range in two.
+    pub(super) fn split(&mut self, index: usize, [low, high]: [SlotRange; 2]) {
+        let Some(planned) = self.ranges.get(index) else {
+            return;
         };
-        if let Some(source) = source {
-            bits.append(source, item.chunk.0 as usize, item.chunk.1 as usize);
-        }
+        let (mut first, mut second) = (planned.clone(), planned.clone());
+        (first.range, second.range) = (low, high);
+        let items = self.items.get(planned.items.clone()).unwrap_or(&[]);
+        let middle = planned.items.start + items.partition_point(|item| item.slot < high.first);
+        first.items.end = middle;
+        second.items.start = middle;
+        self.ranges[index] = first;
+        self.ranges.insert(index + 1, second);
     }
+}
 
-    /// The items of a range, the chunks encoded for this client, and the part being written.
-    pub(super) fn writing(&mut self, items: Range<usize>) -> (&[Item], &BitBuffer, &mut BitBuffer) {
-        self.bits.clear();
-        (
-            self.items.get(items).unwrap_or(&[]),
-            &self.own,
-            &mut self.bits,
-        )
-    }
+/// How many bits the chunks of some slots of a word take, with so many more for each.
+fn listed_bits(chunks: &Chunks, index: usize, slots: u64, each: u32) -> usize {
+    let size = |slot| {
+        let (start, end) = chunks.chunk(slot);
+        end - start + each as usize
+    };
+    slots_of(index, slots).map(size).sum()
+}
+
+/// An item with its urgency.
+fn weighed(mut item: Item, sight: &Sight<'_>, center: [f32; 3], always: Option<u16>) -> Item {
+    let at = sight.frame.columns.position(item.slot).unwrap_or(center);
+    let distance = distance_squared(at, center);
+    item.urgency = match item.what {
+        What::Left => priority::FIRST,
+        _ if always == Some(item.slot) => priority::FIRST,
+        What::Changed => priority::of_change(distance, sight.outer, item.waited),
+        What::Entered => {
+            let every = sight.frame.snapshot_every;
+            priority::of_entering(distance, sight.outer, item.waited, every)
+        }
+    };
+    item
 }
 
 /// Whether an entity may not enter because the one before it in its slot has not been told to
@@ -443,34 +707,4 @@ fn is_blocked(items: &[Item], index: usize) -> bool {
         return false;
     };
     before.slot == item.slot && !before.sent
-}
-
-/// Whom a client holds in a slot, and since when.
-struct Held {
-    who: Who,
-    as_of: Tick,
-    stale: bool,
-}
-
-impl Held {
-    fn of(slot: u16, sight: &Sight<'_>) -> Option<Self> {
-        let base = sight.base?;
-        let known = base
-            .stale
-            .binary_search_by_key(&slot, |stale: &Stale| stale.slot);
-        if let Some(stale) = known.ok().and_then(|index| base.stale.get(index)) {
-            return Some(Self {
-                who: stale.who,
-                as_of: stale.as_of,
-                stale: true,
-            });
-        }
-        // A baseline that can be used is in the history of the frame.
-        let (generation, kind) = sight.base_columns?.who(slot)?;
-        Some(Self {
-            who: Who { generation, kind },
-            as_of: base.tick,
-            stale: false,
-        })
-    }
 }

@@ -35,7 +35,11 @@ impl Field {
             step: 2.0 * FRAC_1_SQRT_2 / steps as f32,
         };
         let field = |part: &str, quantity| {
-            Self::new(format!("{name}_{part}"), quantity, Blend::Step).in_group(name)
+            let field = Self::new(format!("{name}_{part}"), quantity, Blend::Step);
+            Self {
+                rotation: true,
+                ..field.in_group(name)
+            }
         };
         [
             field("largest", Quantity::Unsigned { bits: 2 }),

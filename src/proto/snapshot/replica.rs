@@ -8,10 +8,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::delta;
-use super::frame::age;
-use super::held::{Decoded, Departed, Held, Snapshot};
-use super::part::{Header, ListReader, read};
+use super::cohort::HistoryCode;
+use super::decode::{Decoder, Known};
+use super::held::{Decoded, Snapshot};
+use super::part::Header;
 use super::rejection::Rejection;
 use super::schema::Schema;
 use super::{KEPT, MAX_AGE};
@@ -32,19 +32,6 @@ pub struct Applied {
     pub complete: bool,
 }
 
-/// What becomes of an entity of the baseline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It has the value of the baseline, which is true now.
-    Unchanged,
-    /// It is not here any more.
-    Gone,
-    /// It has a value of its own, which starts here among the decoded ones.
-    Changed(u32),
-    /// It has the value and the age of the baseline.
-    Deferred,
-}
-
 /// The client's copy of the part of the world it was told about.
 #[derive(Debug)]
 pub struct Replica {
@@ -55,16 +42,6 @@ pub struct Replica {
     spare: Option<Snapshot>,
     needs_resync: bool,
     decoder: Decoder,
-}
-
-/// Working memory of decoding, kept so that a warm replica allocates little.
-#[derive(Debug, Default)]
-struct Decoder {
-    fates: Vec<Fate>,
-    entered: Vec<Held>,
-    /// Values of entered and changed entities.
-    fresh: Vec<i32>,
-    part: Decoded,
 }
 
 impl Replica {
@@ -151,17 +128,17 @@ impl Replica {
         }
         let header = header?;
         self.check_place(&header, newest)?;
-        if !self.has_baseline(&header) {
+        let mut decoder = core::mem::take(&mut self.decoder);
+        let Some(known) = self.known(&header) else {
+            self.decoder = decoder;
             self.needs_resync = true;
             return Err(Rejection::UnknownBaseline);
-        }
-        let mut decoder = core::mem::take(&mut self.decoder);
-        let base = header.base.and_then(|tick| self.snapshot(tick));
+        };
         let result = decoder.decode(
             &header,
             &self.schema,
             self.snapshot_every,
-            base,
+            &known,
             &mut reader,
         );
         let result = result.map(|()| self.keep(&header, &decoder.part));
@@ -169,12 +146,23 @@ impl Replica {
         result
     }
 
-    /// Whether what a part builds on is here.
-    fn has_baseline(&self, header: &Header) -> bool {
-        header.base.is_none_or(|tick| {
-            self.snapshot(tick)
-                .is_some_and(|base| base.knows(header.range))
-        })
+    /// What a part builds on; `None` when it is not all here.
+    fn known(&self, header: &Header) -> Option<Known<'_>> {
+        let mut known = Known::default();
+        let Some(history) = header.history else {
+            return Some(known);
+        };
+        let held = |tick| self.snapshot(tick).filter(|of| of.knows(header.range));
+        let tables = self.schema.tables();
+        known.base = Some(held(history.base)?);
+        let earlier = history.earlier(tables, self.snapshot_every);
+        let named = [HistoryCode::One, HistoryCode::Two].map(|code| history.code >= code);
+        for ((place, tick), named) in known.earlier.iter_mut().zip(earlier).zip(named) {
+            if named {
+                *place = Some(held(tick?)?);
+            }
+        }
+        Some(known)
     }
 
     /// Whether there is a place for a part of this tick and range.
@@ -200,7 +188,7 @@ impl Replica {
     fn starts_over(&self, header: &Header, newest: Option<Tick>) -> bool {
         let reach = MAX_AGE * self.snapshot_every;
         let far = |newest: Tick| header.tick.since(newest).max(newest.since(header.tick)) > reach;
-        self.needs_resync && header.base.is_none() && newest.is_some_and(far)
+        self.needs_resync && header.history.is_none() && newest.is_some_and(far)
     }
 
     /// Makes a decoded part a part of its snapshot.
@@ -208,7 +196,7 @@ impl Replica {
         if self.starts_over(header, self.newest().map(Snapshot::tick)) {
             self.snapshots.clear();
         }
-        if header.base.is_none() {
+        if header.history.is_none() {
             self.needs_resync = false;
         }
         let index = match self.place_of(header.tick) {
@@ -217,7 +205,7 @@ impl Replica {
         };
         let mut applied = Applied {
             tick: header.tick,
-            baseline: header.base,
+            baseline: header.history.map(|history| history.base),
             parts_complete: false,
             complete: false,
         };
@@ -243,226 +231,5 @@ impl Replica {
         snapshot.clear(tick, self.schema.last_slot());
         self.snapshots.insert(index, snapshot);
         index
-    }
-}
-
-impl Decoder {
-    /// Decodes the lists of a part into `self.part`.
-    fn decode(
-        &mut self,
-        header: &Header,
-        schema: &Schema,
-        snapshot_every: u32,
-        base: Option<&Snapshot>,
-        reader: &mut BitReader<'_>,
-    ) -> Result<(), Rejection> {
-        let held = base.map_or(&[][..], |base| base.held(header.range));
-        self.part.clear();
-        self.fresh.clear();
-        self.fates.clear();
-        self.fates.resize(held.len(), Fate::Unchanged);
-        self.read_left(held, reader)?;
-        self.read_entered(header, schema, held, reader)?;
-        self.read_changed(header, schema, snapshot_every, base, held, reader)?;
-        self.read_deferred(header, reader)?;
-        if !reader.is_finished() {
-            return Err(Rejection::TrailingBytes);
-        }
-        self.merge(header.tick, base, held);
-        Ok(())
-    }
-
-    fn read_left(&mut self, held: &[Held], reader: &mut BitReader<'_>) -> Result<(), Rejection> {
-        let mut list = ListReader::read(reader)?;
-        while let Some(rank) = list.place(reader, held.len() as u32)? {
-            let destroyed = read(reader, 1)? == 1;
-            if let (Some(fate), Some(held)) =
-                (self.fates.get_mut(rank as usize), held.get(rank as usize))
-            {
-                *fate = Fate::Gone;
-                self.part.departed.push(Departed {
-                    id: held.id,
-                    destroyed,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn read_entered(
-        &mut self,
-        header: &Header,
-        schema: &Schema,
-        held: &[Held],
-        reader: &mut BitReader<'_>,
-    ) -> Result<(), Rejection> {
-        self.entered.clear();
-        let places = u32::from(header.range.last - header.range.first) + 1;
-        let mut list = ListReader::read(reader)?;
-        let outside = |rejection| match rejection {
-            Rejection::Rank => Rejection::Slot,
-            other => other,
-        };
-        while let Some(place) = list.place(reader, places).map_err(outside)? {
-            let slot = header.range.first + place as u16;
-            let generation = read(reader, 16)? as u16;
-            let kind = read(reader, schema.kind_bits())? as u8;
-            let codings = schema.codings(kind);
-            if codings.is_empty() {
-                return Err(Rejection::Kind);
-            }
-            let occupant = held.binary_search_by_key(&slot, |held| held.id.slot).ok();
-            let occupant = occupant.and_then(|index| self.fates.get(index));
-            if occupant.is_some_and(|fate| *fate != Fate::Gone) {
-                return Err(Rejection::Occupied);
-            }
-            let start = self.fresh.len() as u32;
-            delta::decode_absolute(codings, reader, &mut self.fresh)?;
-            self.entered.push(Held {
-                id: EntityId { slot, generation },
-                kind,
-                len: codings.len() as u8,
-                as_of: header.tick,
-                start,
-            });
-        }
-        Ok(())
-    }
-
-    fn read_changed(
-        &mut self,
-        header: &Header,
-        schema: &Schema,
-        snapshot_every: u32,
-        base: Option<&Snapshot>,
-        held: &[Held],
-        reader: &mut BitReader<'_>,
-    ) -> Result<(), Rejection> {
-        let mut list = ListReader::read(reader)?;
-        let mut walk = Walk::new(|fate| fate != Fate::Gone);
-        let places = walk.places(&self.fates);
-        while let Some(place) = list.place(reader, places)? {
-            let index = walk.to(place, &self.fates).ok_or(Rejection::Rank)?;
-            let held = held.get(index).ok_or(Rejection::Rank)?;
-            let codings = schema.codings(held.kind);
-            let start = self.fresh.len() as u32;
-            if age(header.tick, held.as_of, snapshot_every).is_some() {
-                let values = base.and_then(|base| base.values_of(held)).unwrap_or(&[]);
-                delta::decode_delta(codings, values, reader, &mut self.fresh)?;
-            } else {
-                delta::decode_absolute(codings, reader, &mut self.fresh)?;
-            }
-            if let Some(fate) = self.fates.get_mut(index) {
-                *fate = Fate::Changed(start);
-            }
-        }
-        Ok(())
-    }
-
-    fn read_deferred(
-        &mut self,
-        header: &Header,
-        reader: &mut BitReader<'_>,
-    ) -> Result<(), Rejection> {
-        let mut list = ListReader::read(reader)?;
-        if header.done && !list.is_empty() {
-            return Err(Rejection::Contradiction);
-        }
-        // Those already deferred still count as places.
-        let mut walk = Walk::new(|fate| matches!(fate, Fate::Unchanged | Fate::Deferred));
-        let places = walk.places(&self.fates);
-        while let Some((start, end)) = list.run(reader, places)? {
-            for place in start..end {
-                let index = walk.to(place, &self.fates).ok_or(Rejection::Rank)?;
-                if let Some(fate) = self.fates.get_mut(index) {
-                    *fate = Fate::Deferred;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// V(t) = V(b) - left + entered, in the order of slots.
-    fn merge(&mut self, tick: Tick, base: Option<&Snapshot>, held: &[Held]) {
-        let mut entered = self.entered.iter().peekable();
-        let part = &mut self.part;
-        for (held, fate) in held.iter().zip(&self.fates) {
-            while let Some(new) = entered.next_if(|new| new.id.slot < held.id.slot) {
-                push(part, *new, values_at(&self.fresh, new));
-            }
-            let old = base.and_then(|base| base.values_of(held)).unwrap_or(&[]);
-            match *fate {
-                Fate::Gone => {}
-                Fate::Unchanged => push(
-                    part,
-                    Held {
-                        as_of: tick,
-                        ..*held
-                    },
-                    old,
-                ),
-                Fate::Deferred => push(part, *held, old),
-                Fate::Changed(start) => {
-                    let now = Held {
-                        as_of: tick,
-                        start,
-                        ..*held
-                    };
-                    push(part, now, values_at(&self.fresh, &now));
-                }
-            }
-        }
-        for new in entered {
-            push(part, *new, values_at(&self.fresh, new));
-        }
-    }
-}
-
-fn values_at<'a>(fresh: &'a [i32], held: &Held) -> &'a [i32] {
-    let start = held.start as usize;
-    fresh
-        .get(start..start + usize::from(held.len))
-        .unwrap_or(&[])
-}
-
-fn push(part: &mut Decoded, held: Held, values: &[i32]) {
-    let start = part.values.len() as u32;
-    part.values.extend_from_slice(values);
-    part.entities.push(Held { start, ..held });
-}
-
-/// Finds the entities that a list counts, in ascending order.
-struct Walk<F> {
-    counts: F,
-    index: usize,
-    place: u32,
-}
-
-impl<F: Fn(Fate) -> bool> Walk<F> {
-    const fn new(counts: F) -> Self {
-        Self {
-            counts,
-            index: 0,
-            place: 0,
-        }
-    }
-
-    /// How many there are.
-    fn places(&self, fates: &[Fate]) -> u32 {
-        fates.iter().filter(|fate| (self.counts)(**fate)).count() as u32
-    }
-
-    /// The entity at `place`, which is not before the one asked for last.
-    fn to(&mut self, place: u32, fates: &[Fate]) -> Option<usize> {
-        loop {
-            let fate = fates.get(self.index)?;
-            if (self.counts)(*fate) {
-                if self.place == place {
-                    return Some(self.index);
-                }
-                self.place += 1;
-            }
-            self.index += 1;
-        }
     }
 }

@@ -3,6 +3,9 @@
 //!
 //! Knows names and numbers. Has no entity and no tick. Section 7 of `docs/protocol.md`, the hash byte by byte.
 
+use std::sync::Arc;
+
+use super::codec::{Tables, TablesError, builtin_tables};
 use super::quantity::{Blend, Coding, Motion, Quantity};
 use crate::proto::wire::bits_for;
 
@@ -19,11 +22,15 @@ pub struct Field {
     pub quantity: Quantity,
     /// How it is shown between two snapshots.
     pub blend: Blend,
-    /// The fields of a kind that have one group usually change together. A hint for codecs: it
-    /// changes no byte today and is no part of [`Schema::hash`].
+    /// The fields of a kind that have one group usually change together: the codec tells them
+    /// together.
     pub group: Option<String>,
-    /// How it usually moves. A hint as well.
+    /// How it usually moves: the codec guesses accordingly.
     pub motion: Motion,
+    /// The field of the same kind that says how fast this one changes, if there is one.
+    pub velocity: Option<String>,
+    /// Whether it is one of the four of [`Field::unit_quaternion`].
+    pub rotation: bool,
 }
 
 impl Field {
@@ -36,7 +43,16 @@ impl Field {
             blend,
             group: None,
             motion: Motion::Any,
+            velocity: None,
+            rotation: false,
         }
+    }
+
+    /// The same field with the name of the one that says how fast it changes.
+    #[must_use]
+    pub fn with_velocity(mut self, field: impl Into<String>) -> Self {
+        self.velocity = Some(field.into());
+        self
     }
 
     /// The same field as one of those that change together.
@@ -135,6 +151,7 @@ pub struct Schema {
     kinds: Vec<Kind>,
     codings: Vec<Box<[Coding]>>,
     max_entities: u32,
+    tables: Arc<Tables>,
 }
 
 impl Schema {
@@ -165,11 +182,43 @@ impl Schema {
             check_fields(kind)?;
         }
         let coding_of = |kind: &Kind| kind.fields.iter().map(|f| f.quantity.coding()).collect();
+        let codings: Vec<Box<[Coding]>> = kinds.iter().map(coding_of).collect();
+        let tables = builtin_tables(&kinds, &codings, shape_hash(&kinds));
         Ok(Self {
-            codings: kinds.iter().map(coding_of).collect(),
+            tables: Arc::new(tables),
+            codings,
             kinds,
             max_entities: Self::MAX_ENTITIES,
         })
+    }
+
+    /// The same schema with tables that were learnt for it from recorded traffic. Both ends need
+    /// the same ones.
+    ///
+    /// # Errors
+    ///
+    /// [`TablesError::Schema`] when they were made for another schema.
+    pub fn with_tables(mut self, tables: Tables) -> Result<Self, TablesError> {
+        let ours = self.shape_hash();
+        if tables.schema() != ours {
+            return Err(TablesError::Schema {
+                made: tables.schema(),
+                ours,
+            });
+        }
+        self.tables = Arc::new(tables);
+        Ok(self)
+    }
+
+    /// What both ends know beforehand of how this world moves.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// What tables are made for: kinds and fields, with everything that the codec goes by.
+    pub(super) fn shape_hash(&self) -> u64 {
+        shape_hash(&self.kinds)
     }
 
     /// The same schema for a world of at most so many entity slots: `0..max_entities`. Slot numbers
@@ -212,28 +261,16 @@ impl Schema {
     }
 
     /// A number that is the same at both ends exactly when their schemas mean the same: FNV-1a with
-    /// 64 bits over names, quantities, blends and limits, in order. It guards against mistakes, not
-    /// against malice. Hints ([`Field::group`], [`Field::motion`]) change no byte and are left out.
+    /// 64 bits over names, quantities, blends, groups, motions, limits and tables, in order. It
+    /// guards against mistakes, not against malice.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hash = Fnv::new();
-        hash.number(1); // The version of this list.
+        hash.number(2); // The version of this list.
         hash.number(self.max_entities);
-        hash.number(self.kinds.len() as u32);
-        for kind in &self.kinds {
-            hash.text(&kind.name);
-            hash.number(kind.fields.len() as u32);
-            for field in &kind.fields {
-                hash.text(&field.name);
-                hash.quantity(&field.quantity);
-                hash.number(match field.blend {
-                    Blend::Linear => 0,
-                    Blend::Angle => 1,
-                    Blend::Step => 2,
-                });
-            }
-        }
-        hash.0
+        hash.bytes(&self.shape_hash().to_le_bytes());
+        hash.bytes(&self.tables.hash().to_le_bytes());
+        hash.finish()
     }
 
     /// How the values of a kind are coded.
@@ -260,6 +297,62 @@ impl Schema {
     }
 }
 
+/// What the codec goes by, as a number.
+fn shape_hash(kinds: &[Kind]) -> u64 {
+    let mut hash = Fnv::new();
+    hash.number(kinds.len() as u32);
+    for kind in kinds {
+        hash.text(&kind.name);
+        hash.number(kind.fields.len() as u32);
+        for field in &kind.fields {
+            hash.text(&field.name);
+            hash.quantity(&field.quantity);
+            hash.number(match field.blend {
+                Blend::Linear => 0,
+                Blend::Angle => 1,
+                Blend::Step => 2,
+            });
+            hash.text(field.group.as_deref().unwrap_or(""));
+            hash.number(match field.motion {
+                Motion::Still => 0,
+                Motion::Linear => 1,
+                Motion::Spinning => 2,
+                Motion::Any => 3,
+            });
+            hash.text(field.velocity.as_deref().unwrap_or(""));
+            hash.number(u32::from(field.rotation));
+        }
+    }
+    hash.finish()
+}
+
+/// What is wrong with how a field refers to others of its kind, as the end of a sentence.
+fn misfit(kind: &Kind, index: usize) -> Option<&'static str> {
+    let field = kind.fields.get(index)?;
+    if let Some(velocity) = &field.velocity
+        && !kind.fields.iter().any(|of| of.name == *velocity)
+    {
+        return Some("names a velocity that its kind does not have");
+    }
+    if !field.rotation {
+        return None;
+    }
+    // The fours of a kind follow one another; the first of each run begins one.
+    let before = kind.fields.iter().take(index).rev();
+    let place = before.take_while(|of| of.rotation).count() % 4;
+    let Some(four) = kind.fields.get(index - place..index - place + 4) else {
+        return Some("is part of a unit quaternion that is not whole");
+    };
+    let part = four[1].quantity;
+    let symmetric =
+        matches!(part, Quantity::Ranged { min, max, .. } if min == -max && part.bits() <= 20);
+    let fits = four.iter().all(|of| of.rotation)
+        && four[0].quantity == (Quantity::Unsigned { bits: 2 })
+        && symmetric
+        && four[1..].iter().all(|of| of.quantity == part);
+    (!fits).then_some("is part of a unit quaternion that is not as `Field::unit_quaternion` makes it")
+}
+
 fn check_fields(kind: &Kind) -> Result<(), SchemaError> {
     if !(1..=Schema::MAX_FIELDS).contains(&kind.fields.len()) {
         return Err(SchemaError::Fields {
@@ -280,7 +373,7 @@ fn check_fields(kind: &Kind) -> Result<(), SchemaError> {
                 field: name,
             });
         }
-        if let Some(fault) = field.quantity.fault() {
+        if let Some(fault) = field.quantity.fault().or_else(|| misfit(kind, index)) {
             return Err(SchemaError::Quantity {
                 kind: kind_name,
                 field: name,
@@ -292,14 +385,18 @@ fn check_fields(kind: &Kind) -> Result<(), SchemaError> {
 }
 
 /// FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>.
-struct Fnv(u64);
+pub(super) struct Fnv(u64);
 
 impl Fnv {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) const fn finish(&self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
@@ -392,7 +489,7 @@ mod tests {
     fn the_hash_is_stable_and_sees_every_difference() {
         let base = schema(vec![field("x", Quantity::Unsigned { bits: 8 })]).expect("valid");
         // Written down once: a client built last year must still agree.
-        assert_eq!(base.hash(), 0xca14_094b_d5f4_636a, "{:#x}", base.hash());
+        assert_eq!(base.hash(), 0x7cad_6f97_363c_74e1, "{:#x}", base.hash());
         let others = [
             schema(vec![field("y", Quantity::Unsigned { bits: 8 })]).expect("valid"),
             schema(vec![field("x", Quantity::Unsigned { bits: 9 })]).expect("valid"),
@@ -406,11 +503,26 @@ mod tests {
     }
 
     #[test]
-    fn hints_break_no_compatibility() {
+    fn what_the_codec_goes_by_is_part_of_the_hash() {
         let x = field("x", Quantity::Unsigned { bits: 8 });
         let plain = schema(vec![x.clone()]).expect("valid");
-        let hinted = x.in_group("place").moving(Motion::Linear);
-        let hinted = schema(vec![hinted]).expect("valid");
-        assert_eq!(plain.hash(), hinted.hash());
+        for other in [x.clone().in_group("place"), x.moving(Motion::Linear)] {
+            let other = schema(vec![other]).expect("valid");
+            assert_ne!(plain.hash(), other.hash());
+        }
+    }
+
+    #[test]
+    fn a_quaternion_is_whole_and_a_velocity_is_there() {
+        let whole = Field::unit_quaternion("q", 9);
+        assert!(schema(whole.to_vec()).is_ok());
+        assert!(schema(whole[..3].to_vec()).is_err());
+        let mut mixed = whole.to_vec();
+        mixed.swap(0, 1);
+        assert!(schema(mixed).is_err());
+        let x = field("x", Quantity::Unsigned { bits: 8 }).with_velocity("vx");
+        let text = schema(vec![x.clone()]).expect_err("no vx").to_string();
+        assert!(text.contains("velocity"), "{text}");
+        assert!(schema(vec![x, field("vx", Quantity::Signed { bits: 8 })]).is_ok());
     }
 }

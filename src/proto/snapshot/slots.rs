@@ -18,6 +18,22 @@ impl SlotRange {
         self.first <= other.last && other.first <= self.last
     }
 
+    /// The words of a set that the range touches, each with the bits that are in the range.
+    #[inline]
+    pub(super) fn masks(self) -> impl Iterator<Item = (usize, u64)> + Clone {
+        let (first, last) = (usize::from(self.first) / 64, usize::from(self.last) / 64);
+        (first..=last).map(move |index| {
+            let mut mask = u64::MAX;
+            if index == first {
+                mask &= u64::MAX << (self.first % 64);
+            }
+            if index == last {
+                mask &= u64::MAX >> (63 - self.last % 64);
+            }
+            (index, mask)
+        })
+    }
+
     /// Where the slots of the range are in an ascending list.
     pub(super) fn within<T>(
         self,
@@ -85,8 +101,8 @@ impl Coverage {
     }
 }
 
-/// A set of slots, one bit each. Ascending order comes for free.
-#[derive(Debug, Default)]
+/// A set of slots, one bit each, worked on by the word.
+#[derive(Debug, Default, Clone)]
 pub(super) struct SlotSet {
     words: Vec<u64>,
 }
@@ -98,6 +114,35 @@ impl SlotSet {
         self.words.resize(slots.div_ceil(64), 0);
     }
 
+    /// The same slots as another set; keeps the memory.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.words.clear();
+        self.words.reserve_exact(other.words.len());
+        self.words.extend_from_slice(&other.words);
+    }
+
+    /// The words: bit `i` of word `w` is slot `64 w + i`.
+    #[inline]
+    pub(super) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// One word; past the end nobody is.
+    #[inline]
+    pub(super) fn word(&self, index: usize) -> u64 {
+        self.words.get(index).copied().unwrap_or(0)
+    }
+
+    /// A word, to be changed; the set grows to have it.
+    #[inline]
+    pub(super) fn word_mut(&mut self, index: usize) -> &mut u64 {
+        if self.words.len() <= index {
+            self.words.reserve_exact(index + 1 - self.words.len());
+            self.words.resize(index + 1, 0);
+        }
+        &mut self.words[index]
+    }
+
     /// Adds a slot below the number it was cleared for; others are ignored.
     #[inline]
     pub(super) fn add(&mut self, slot: u16) {
@@ -106,23 +151,68 @@ impl SlotSet {
         }
     }
 
-    /// Replaces `list` by the slots, ascending.
-    pub(super) fn copy_to(&self, list: &mut Vec<u16>) {
-        let count = self
-            .words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum();
-        list.clear();
-        list.reserve_exact(count);
-        for (index, word) in self.words.iter().enumerate() {
-            let mut rest = *word;
-            while rest != 0 {
-                list.push((index * 64) as u16 + rest.trailing_zeros() as u16);
-                rest &= rest - 1;
-            }
+    /// Takes a slot out.
+    #[inline]
+    pub(super) fn remove(&mut self, slot: u16) {
+        if let Some(word) = self.words.get_mut(usize::from(slot) / 64) {
+            *word &= !(1 << (slot % 64));
         }
     }
+
+    #[inline]
+    pub(super) fn contains(&self, slot: u16) -> bool {
+        self.word(usize::from(slot) / 64) >> (slot % 64) & 1 == 1
+    }
+
+    /// Adds all slots of another set.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+    }
+
+    /// The slots, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u16> + Clone + '_ {
+        let words = self.words.iter().enumerate();
+        words.flat_map(|(index, word)| slots_of(index, *word))
+    }
+
+    /// The slots within a range, ascending.
+    pub(super) fn within(&self, range: SlotRange) -> impl Iterator<Item = u16> + Clone + '_ {
+        range
+            .masks()
+            .flat_map(|(index, mask)| slots_of(index, self.word(index) & mask))
+    }
+
+    /// How many slots of a range are in it.
+    pub(super) fn count_within(&self, range: SlotRange) -> usize {
+        range
+            .masks()
+            .map(|(index, mask)| (self.word(index) & mask).count_ones() as usize)
+            .sum()
+    }
+
+    /// Heap memory in bytes.
+    pub(super) const fn memory(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+}
+
+/// The slots of one word, ascending.
+#[inline]
+pub(super) fn slots_of(index: usize, word: u64) -> impl Iterator<Item = u16> + Clone {
+    let mut rest = word;
+    core::iter::from_fn(move || {
+        if rest == 0 {
+            return None;
+        }
+        let slot = (index * 64) as u16 + rest.trailing_zeros() as u16;
+        rest &= rest - 1;
+        Some(slot)
+    })
 }
 
 #[cfg(test)]
@@ -154,9 +244,12 @@ mod tests {
         for slot in [64_999, 3, 64, 63, 3] {
             set.add(slot);
         }
-        let mut list = vec![7];
-        set.copy_to(&mut list);
-        assert_eq!(list, [3, 63, 64, 64_999]);
+        assert!(set.iter().eq([3, 63, 64, 64_999]));
+        assert!(set.within(range(3, 63)).eq([3, 63]));
+        assert!(set.within(range(4, 64_998)).eq([63, 64]));
+        assert_eq!(set.count_within(range(63, 63)), 1);
+        set.remove(63);
+        assert!(!set.contains(63) && set.contains(64) && !set.contains(65_535));
     }
 
     #[test]

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use super::MAX_AGE;
-use super::baselines::{Baselines, Part};
+use super::baselines::{Baselines, Part, Who};
 use super::choose;
-use super::cohort::Encoded;
 use super::frame::TickFrame;
 use super::interest;
-use super::part::{Header, Lists, all_slots};
-use super::plan::{Scratch, Sight, Waiting, What};
+use super::part::{Header, all_slots};
+use super::plan::{PlannedRange, Scratch, Sets, Sight, Waiting};
+use super::slots::SlotSet;
 use super::splits::{MAX_PARTS, Splits};
 use super::view_config::{ViewConfig, ViewStats};
 use crate::id::ClientSlot;
@@ -35,8 +35,9 @@ pub struct ClientView {
     client: ClientSlot,
     config: ViewConfig,
     baselines: Baselines,
-    /// What it could see at `seen_at`, ascending.
-    visible: Vec<u16>,
+    /// What it could see at `seen_at`.
+    visible: SlotSet,
+    seen_before: SlotSet,
     seen_at: Tick,
     /// What it lacked then, ascending.
     waiting: Vec<Waiting>,
@@ -58,7 +59,8 @@ impl ClientView {
             client,
             config,
             baselines: Baselines::default(),
-            visible: Vec::new(),
+            visible: SlotSet::default(),
+            seen_before: SlotSet::default(),
             seen_at: Tick(0),
             waiting: Vec::new(),
             splits: Splits::default(),
@@ -106,15 +108,10 @@ impl ClientView {
         self.budget = self.config.budget();
         self.baselines
             .expire(frame.tick().minus(MAX_AGE * frame.snapshot_every));
-        let before = (&self.visible[..], self.seen_at);
-        interest::visible(
-            frame,
-            self.client,
-            self.config.radii(),
-            before,
-            &mut scratch.visible,
-        );
-        scratch.visible.copy_to(&mut self.visible);
+        core::mem::swap(&mut self.visible, &mut self.seen_before);
+        let before = (&self.seen_before, self.seen_at);
+        let radii = self.config.radii();
+        interest::visible(frame, self.client, radii, before, &mut self.visible);
         self.seen_at = frame.tick();
         self.join_ranges(frame);
         self.make_plan(frame, scratch);
@@ -175,7 +172,8 @@ impl ClientView {
     pub fn memory(&self) -> usize {
         size_of::<Self>()
             + self.baselines.memory()
-            + self.visible.capacity() * size_of::<u16>()
+            + self.visible.memory()
+            + self.seen_before.memory()
             + self.waiting.capacity() * size_of::<Waiting>()
             + self.splits.memory()
     }
@@ -199,23 +197,27 @@ impl ClientView {
         });
     }
 
+    /// What its snapshots are planned from.
+    fn sight<'a>(&'a self, frame: &'a TickFrame) -> Sight<'a> {
+        Sight {
+            frame,
+            client: self.client,
+            outer: self.config.radii().outer,
+            baselines: &self.baselines,
+            visible: &self.visible,
+            waiting: &self.waiting,
+        }
+    }
+
     /// Plans whatever of the snapshot is not told yet.
     fn make_plan(&mut self, frame: &TickFrame, scratch: &mut Scratch) {
-        scratch.clear();
+        scratch.clear(usize::from(frame.schema.last_slot()) + 1);
+        let sight = self.sight(frame);
         for range in self.splits.untold() {
-            let (base, cell) = choose::baseline(&self.baselines, frame, range);
-            let sight = Sight {
-                frame,
-                base,
-                base_columns: base.and_then(|base| frame.columns_at(base.tick)),
-                baselines: &self.baselines,
-                cohort: cohort(frame, base.map(|base| base.tick), cell),
-                visible: &self.visible,
-                waiting: &self.waiting,
-            };
-            scratch.plan_range(range, cell, &sight);
+            let choice = choose::history(&self.baselines, frame, range);
+            scratch.plan_range(range, choice, &sight);
         }
-        scratch.select(frame, self.client, self.config.radii().outer, self.budget);
+        scratch.select(&sight, self.budget);
         scratch.plans += 1;
         self.plan = scratch.plans;
         scratch.owner = Some((self.client, frame.tick(), self.plan));
@@ -248,16 +250,17 @@ impl ClientView {
             if bytes <= room {
                 break;
             }
-            if core::mem::take(&mut may_split) && self.split(index, room * SPLIT_AT, scratch) {
+            if core::mem::take(&mut may_split)
+                && self.split(frame, index, room * SPLIT_AT, scratch)
+            {
                 continue;
             }
-            let items = scratch.ranges[index].items.clone();
-            let outer = self.config.radii().outer;
-            if scratch.hold_back((frame, self.client, outer), items, (bytes - room) * 8) {
+            let sight = self.sight(frame);
+            if scratch.hold_back(&sight, index, (bytes - room) * 8) {
                 continue;
             }
             // Even what must be said does not fit: say it of fewer slots.
-            if self.splits.len() >= 4 * MAX_PARTS || !self.split(index, room * 4, scratch) {
+            if self.splits.len() >= 4 * MAX_PARTS || !self.split(frame, index, room * 4, scratch) {
                 return 0;
             }
         }
@@ -270,50 +273,40 @@ impl ClientView {
 
     /// Writes a planned range into the scratch bits.
     fn compose(&self, frame: &TickFrame, index: usize, scratch: &mut Scratch) {
-        let planned = scratch.ranges[index].clone();
-        let cohort = cohort(frame, planned.base, planned.cell);
-        let (items, own, bits) = scratch.writing(planned.items.clone());
+        let Some(planned) = scratch.ranges.get(index) else {
+            return;
+        };
         let header = Header {
             tick: frame.tick(),
-            base: planned.base,
+            history: planned.choice.map(|choice| choice.history),
             range: planned.range,
-            done: items.iter().all(|item| item.sent),
+            done: scratch.is_done(index),
         };
-        header.write(&frame.schema, frame.snapshot_every, bits);
-        let lists = Lists {
-            items,
-            held: planned.held.len(),
-            held_before: planned.held.start,
-            range: planned.range,
-        };
-        lists.write(&frame.schema, bits, |item, bits| {
-            Scratch::chunk(item, (own, cohort), frame, bits);
-        });
+        let mut bits = core::mem::take(&mut scratch.bits);
+        bits.clear();
+        header.write(&frame.schema, frame.snapshot_every, &mut bits);
+        scratch.write_body(index, &self.sight(frame), &mut bits);
+        scratch.bits = bits;
     }
 
     /// Cuts a planned range in two, the first of about so many bits.
-    fn split(&mut self, index: usize, bits: usize, scratch: &mut Scratch) -> bool {
-        let planned = &scratch.ranges[index];
-        let Some(cut) = scratch.cut(planned, bits) else {
+    fn split(
+        &mut self,
+        frame: &TickFrame,
+        index: usize,
+        bits: usize,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Some(cut) = scratch.cut(&self.sight(frame), index, bits) else {
             return false;
         };
-        let Some([low, high]) = self.splits.cut(planned.range, cut) else {
+        let Some(range) = scratch.ranges.get(index).map(|planned| planned.range) else {
             return false;
         };
-        let base = planned.base.and_then(|tick| self.baselines.view(tick));
-        let slots = base.map_or(&[][..], |base| &base.slots[..]);
-        let items = &scratch.items[planned.items.clone()];
-        let (mut first, mut second) = (planned.clone(), planned.clone());
-        first.range = low;
-        second.range = high;
-        first.held = first.range.within(slots, |slot| *slot);
-        second.held = second.range.within(slots, |slot| *slot);
-        let middle = planned.items.start + items.partition_point(|item| item.slot < cut);
-        first.items.end = middle;
-        second.items.start = middle;
-
-        scratch.ranges[index] = first;
-        scratch.ranges.insert(index + 1, second);
+        let Some(pieces) = self.splits.cut(range, cut) else {
+            return false;
+        };
+        scratch.split(index, pieces);
         true
     }
 
@@ -324,60 +317,62 @@ impl ClientView {
         number: u64,
         index: usize,
         bytes: usize,
-        scratch: &mut Scratch,
+        scratch: &Scratch,
     ) {
-        let planned = scratch.ranges[index].clone();
-        let items = &scratch.items[planned.items.clone()];
+        let Some(planned) = scratch.ranges.get(index) else {
+            return;
+        };
         let part = Part {
             number,
             tick: frame.tick(),
-            base: planned.base,
+            base: planned.base(),
             range: planned.range,
         };
-        let gone = |what: What| matches!(what, What::Left { .. });
-        let told = |item: &&super::plan::Item| item.sent;
-        let left = items.iter().filter(told).filter(|item| gone(item.what));
-        let entered = items
-            .iter()
-            .filter(told)
-            .filter(|item| item.what == What::Entered);
-        let deferred = items
-            .iter()
-            .filter(|item| !item.sent && item.what != What::Entered);
+        let sets = &scratch.sets;
+        let base = planned.base().and_then(|base| self.baselines.view(base));
+        let then = planned.base().and_then(|base| frame.columns_at(base));
+        let who = |slot: u16| {
+            let stale = base.and_then(|base| base.stale(slot));
+            stale.map(|stale| stale.who).or_else(|| {
+                let (generation, kind) = then?.who(slot)?;
+                Some(Who { generation, kind })
+            })
+        };
+        let deferred: Vec<_> = sets
+            .unsent
+            .within(planned.range)
+            .filter_map(|slot| Some((slot, who(slot)?)))
+            .collect();
+        let left = sets.gone.within(planned.range);
+        let entered = sets.new.within(planned.range);
         self.baselines.record(
             part,
-            left.map(|item| item.slot),
-            entered.clone().map(|item| item.slot),
-            deferred.clone().map(|item| (item.slot, item.who)),
+            left.filter(|slot| !sets.unsent.contains(*slot)),
+            entered.filter(|slot| !sets.withheld.contains(*slot)),
+            deferred.into_iter(),
         );
-        let entered = entered.count() as u64;
-        let changed = items
-            .iter()
-            .filter(told)
-            .filter(|item| item.what == What::Changed)
-            .count();
-        let all_entering = items
-            .iter()
-            .filter(|item| item.what == What::Entered)
-            .count() as u64;
-        self.stats.parts += 1;
-        self.stats.bytes += bytes as u64;
-        self.stats.changed += changed as u64;
-        self.stats.entered += entered;
-        self.stats.deferred += deferred.count() as u64;
-        self.stats.withheld += all_entering - entered;
-        self.stats.without_baseline += u64::from(planned.base.is_none());
-        self.stats.alone += u64::from(planned.base.is_some() && planned.cell.is_none());
-
+        self.count(planned, scratch, bytes);
         self.budget -= bytes.min(self.budget);
         self.splits.told(planned.range, bytes);
     }
-}
 
-/// The chunks that a range's clients share.
-fn cohort(frame: &TickFrame, base: Option<Tick>, cell: Option<usize>) -> Option<&Encoded> {
-    let base = frame.columns_at(base?)?;
-    frame
-        .cohorts
-        .since(cell?, &frame.schema, base, &frame.columns)
+    /// Counts what a part told.
+    fn count(&mut self, planned: &PlannedRange, scratch: &Scratch, bytes: usize) {
+        let Sets {
+            new,
+            unsent,
+            withheld,
+            ..
+        } = &scratch.sets;
+        let of = |set: &SlotSet| set.count_within(planned.range) as u64;
+        self.stats.parts += 1;
+        self.stats.bytes += bytes as u64;
+        self.stats.changed += scratch.told as u64;
+        self.stats.entered += of(new) - of(withheld);
+        self.stats.deferred += of(unsent);
+        self.stats.withheld += of(withheld);
+        self.stats.without_baseline += u64::from(planned.choice.is_none());
+        let alone = planned.choice.is_some_and(|choice| choice.cell.is_none());
+        self.stats.alone += u64::from(alone);
+    }
 }

@@ -181,9 +181,15 @@ impl<'a> BitReader<'a> {
     pub fn read(&mut self, bits: u32) -> Option<u32> {
         debug_assert!(bits <= 32, "a number has at most 32 bits");
         let bits = bits.min(32);
-        if bits as usize > self.remaining() {
-            return None;
-        }
+        let next = self.peek();
+        self.skip(bits)?;
+        Some((next & ((1 << bits) - 1)) as u32)
+    }
+
+    /// At least the next 57 bits, without taking them; zeros after the end.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self) -> u64 {
         let (byte, offset) = (self.at / 8, self.at % 8);
         let window = match self.bytes.get(byte..byte + 8) {
             Some(eight) => eight
@@ -198,8 +204,17 @@ impl<'a> BitReader<'a> {
                 u64::from_le_bytes(eight)
             }
         };
+        window >> offset
+    }
+
+    /// Takes so many bits; `None`, and none taken, when there are fewer.
+    #[inline]
+    pub fn skip(&mut self, bits: u32) -> Option<()> {
+        if bits as usize > self.remaining() {
+            return None;
+        }
         self.at += bits as usize;
-        Some(((window >> offset) & ((1 << bits) - 1)) as u32)
+        Some(())
     }
 
     /// The next bit.
