@@ -1,17 +1,20 @@
 //! Which snapshots a part builds on: rule 11 of the model.
 //!
 //! A client joins the newest cohort whose history it has acknowledged before it opens a new one, as
-//! long as that costs at most two snapshots of age. When all cells are taken it takes the nearest
+//! long as that costs at most two snapshots of age. When few cells are left it takes the nearest
 //! older one. Only when it has acknowledged none of the eight its chunks are encoded for it alone.
 //! Knows what a client holds and which cohorts there are.
 
 use super::baselines::{Baselines, View};
-use super::cohort::{History, HistoryCode};
+use super::cohort::{COHORTS, History, HistoryCode};
 use super::frame::TickFrame;
 use super::slots::SlotRange;
 
 /// A cohort may be so many snapshots worse than the client's own best.
 pub(super) const JOIN: u32 = 2;
+
+/// The last cells are kept for those who could not join anybody.
+const SPARE: usize = 3;
 
 /// What a range is told from, and the cohort cell of its chunks if they can be shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,26 +48,43 @@ pub(super) fn history(
     let best = usable
         .map(|view| best_of(baselines, frame, range, view))
         .min_by_key(|history| cost(*history))?;
-    let joinable = frame
-        .cohorts
-        .histories()
-        .filter(|history| holds(baselines, frame, range, *history))
+    // Whoever lacks an earlier tick can still share what is told from the baseline alone.
+    let of_cohort = |cohort: History| {
+        let alone = History {
+            base: cohort.base,
+            code: HistoryCode::Alone,
+        };
+        let held = |history: &History| holds(baselines, frame, range, *history);
+        Some(cohort).filter(held).or(Some(alone).filter(held))
+    };
+    let joinable = frame.cohorts.histories().filter_map(of_cohort);
+    let joinable = joinable
         .filter_map(|history| Some((cost(history)?, history)))
         .min_by_key(|(cost, _)| *cost);
     let limit = cost(best)? + JOIN;
-    let near = joinable.filter(|(cost, _)| *cost <= limit);
-    if let Some((_, history)) = near {
-        let cell = frame.cohorts.claim(history);
-        return Some(Choice { history, cell });
-    }
-    if let Some(cell) = frame.cohorts.claim(best) {
-        return Some(Choice {
+    let open = || {
+        let cell = frame.cohorts.claim(best)?;
+        let cell = Some(cell);
+        Some(Choice {
             history: best,
-            cell: Some(cell),
-        });
+            cell,
+        })
+    };
+    let Some((joined, history)) = joinable else {
+        // Nobody to join: even without a cell of its own it is told from its best.
+        let alone = Choice {
+            history: best,
+            cell: None,
+        };
+        return open().or(Some(alone));
+    };
+    if joined > limit
+        && frame.cohorts.histories().count() + SPARE <= COHORTS
+        && let Some(choice) = open()
+    {
+        return Some(choice);
     }
-    let history = joinable.map_or(best, |(_, history)| history);
-    let cell = joinable.and_then(|(_, history)| frame.cohorts.claim(history));
+    let cell = frame.cohorts.claim(history);
     Some(Choice { history, cell })
 }
 

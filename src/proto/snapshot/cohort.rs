@@ -374,7 +374,8 @@ struct Counts {
 /// How often the shared encodings of one frame were built and waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CohortStats {
-    /// Cohorts built: at most 8.
+    /// Encodings of cohorts that were made: at most two for each of the 8 cohorts, one for the
+    /// entities whose whole history is known and one for the others.
     pub built: u32,
     /// Whether the absolute chunks were built: at most 1.
     pub absolute: u32,
@@ -423,9 +424,16 @@ impl Cohorts {
             .map_while(|key| history(key.load(Ordering::Acquire)))
     }
 
-    /// The cell of a history, taken for it if need be; `None` when all are taken for others.
-    pub(super) fn claim(&self, history: History) -> Option<usize> {
-        let wanted = key(history);
+    /// The cell of a history, taken for it if need be; `None` when all are taken for others. What
+    /// is told from a baseline alone is told in every cell with that baseline.
+    pub(super) fn claim(&self, of: History) -> Option<usize> {
+        if of.code == HistoryCode::Alone {
+            let known = self.histories().position(|other| other.base == of.base);
+            if known.is_some() {
+                return known;
+            }
+        }
+        let wanted = key(of);
         self.keys.iter().position(|key| {
             let claimed = key.compare_exchange(0, wanted, Ordering::AcqRel, Ordering::Acquire);
             claimed.is_ok() || claimed == Err(wanted)
@@ -456,7 +464,7 @@ impl Cohorts {
     pub(super) fn stats(&self) -> CohortStats {
         let count = |count: &AtomicU32| count.load(Ordering::Relaxed);
         CohortStats {
-            built: count(&self.counts.built),
+            built: count(&self.counts.built) + count(&self.counts.plain),
             absolute: count(&self.counts.absolute),
             waited: count(&self.counts.waited),
         }
@@ -477,10 +485,12 @@ mod tests {
         for tick in 0..4 {
             let place = tick as usize * 2;
             assert_eq!(cohorts.claim(of(tick, HistoryCode::Two)), Some(place));
-            assert_eq!(cohorts.claim(of(tick, HistoryCode::Alone)), Some(place + 1));
+            assert_eq!(cohorts.claim(of(tick, HistoryCode::One)), Some(place + 1));
+            assert_eq!(cohorts.claim(of(tick, HistoryCode::Alone)), Some(place));
         }
         assert_eq!(cohorts.claim(of(3, HistoryCode::Two)), Some(6));
-        assert_eq!(cohorts.claim(of(3, HistoryCode::One)), None);
+        assert_eq!(cohorts.claim(of(4, HistoryCode::One)), None);
+        assert_eq!(cohorts.claim(of(4, HistoryCode::Alone)), None);
         assert_eq!(cohorts.histories().count(), 8);
         cohorts.reset();
         assert_eq!(cohorts.histories().count(), 0);

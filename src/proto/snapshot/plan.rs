@@ -371,6 +371,14 @@ impl Scratch {
         }
     }
 
+    /// The same for a planned range, before it is looked at: another range may have come between.
+    fn prepare_range(&mut self, index: usize, frame: &TickFrame) {
+        let choice = self.ranges.get(index).and_then(|planned| planned.choice);
+        if let Some(choice) = choice {
+            self.prepare(frame, choice);
+        }
+    }
+
     /// What is told of those whose whole history is known, if the history is more than a baseline.
     fn shared<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Option<&'a Shared> {
         if choice.history.code == super::cohort::HistoryCode::Alone {
@@ -417,6 +425,7 @@ impl Scratch {
 
     /// Writes a planned range, all but its header, into `bits`, and keeps how many changes it told.
     pub(super) fn write_body(&mut self, index: usize, sight: &Sight<'_>, bits: &mut BitBuffer) {
+        self.prepare_range(index, sight.frame);
         let Some(planned) = self.ranges.get(index) else {
             return;
         };
@@ -482,9 +491,11 @@ impl Scratch {
 
     /// Whether all there is to tell surely takes at most so many bits: added up by the word, as
     /// far as it goes quickly.
-    fn bits_at_most(&self, sight: &Sight<'_>, budget: u64) -> bool {
+    fn bits_at_most(&mut self, sight: &Sight<'_>, budget: u64) -> bool {
         let mut bits = 0;
-        for planned in &self.ranges {
+        for place in 0..self.ranges.len() {
+            self.prepare_range(place, sight.frame);
+            let planned = &self.ranges[place];
             let (shared, plain) = self.sources(planned, sight.frame);
             let sets = &self.sets;
             for (index, mask) in planned.range.masks() {
@@ -528,20 +539,17 @@ impl Scratch {
             return;
         }
         let mut items = core::mem::take(&mut self.items);
-        let mut spans: Vec<Range<usize>> = Vec::with_capacity(self.ranges.len());
         let viewpoint = sight.frame.viewpoint(sight.client);
         let center = viewpoint.map_or([0.0; 3], |viewpoint| viewpoint.center);
         let always = viewpoint.and_then(|viewpoint| viewpoint.always);
         let always = interest::present(sight.frame, always).map(|always| always.slot);
-        for planned in &self.ranges {
+        for place in 0..self.ranges.len() {
+            self.prepare_range(place, sight.frame);
             let start = items.len();
-            self.items_of(planned, sight, &mut |item: Item| {
+            self.items_of(&self.ranges[place], sight, &mut |item: Item| {
                 items.push(weighed(item, sight, center, always));
             });
-            spans.push(start..items.len());
-        }
-        for (planned, span) in self.ranges.iter_mut().zip(spans) {
-            planned.items = span;
+            self.ranges[place].items = start..items.len();
         }
         self.items = items;
     }

@@ -15,7 +15,6 @@ use super::part::Header;
 use super::rejection::Rejection;
 use super::schema::Schema;
 use super::{KEPT, MAX_AGE};
-use crate::id::EntityId;
 use crate::proto::wire::BitReader;
 use crate::time::Tick;
 

@@ -5,7 +5,7 @@
 
 use super::super::schema::{Fnv, Schema};
 use super::context::{PLAIN_SHIFT, features};
-use super::motion::{AGES, MAX_WEIGHT, Weights};
+use super::motion::{MAX_WEIGHT, Weights};
 use super::prefix::{MAX_SYMBOLS, PrefixCode};
 use super::residual::RESIDUALS;
 use super::shape::{self, Group, Manner, PlainForm, VALUE_BITS, plain_form};
