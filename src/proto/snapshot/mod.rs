@@ -209,6 +209,8 @@ pub use tickwire_derive::Replicate;
 // After the derives: a name that stands for both, trait and derive, is first of all the trait.
 pub use row::{Replicate, ReplicateEnum, RowReader, RowWriter};
 
+#[cfg(feature = "tools")]
+pub use codec::train;
 pub use codec::{Tables, TablesError};
 pub use cohort::CohortStats;
 pub use frame::{Row, TickFrame, Viewpoint};

@@ -153,7 +153,8 @@ impl Chunker {
         }
     }
 
-    fn write_mask(&self, kind: &KindTables, piece: &Piece, sink: &mut impl Sink) {
+    /// What [`Self::differs`] found of the groups of a piece, as one number.
+    pub(in super::super) fn mask(&self, kind: &KindTables, piece: &Piece) -> u32 {
         let mut mask = 0_u32;
         for place in piece.groups.clone() {
             if let (Some(tables), Some(state)) = (kind.groups.get(place), self.states.get(place)) {
@@ -161,6 +162,11 @@ impl Chunker {
                 mask = mask * tables.group.states() + state.number(members);
             }
         }
+        mask
+    }
+
+    fn write_mask(&self, kind: &KindTables, piece: &Piece, sink: &mut impl Sink) {
+        let mask = self.mask(kind, piece);
         let symbol = piece.symbols.get(mask as usize).copied().unwrap_or(0);
         let context = self.context.of_piece(kind, piece);
         sink.symbol(&piece.stream, context, u32::from(symbol));

@@ -22,6 +22,8 @@ mod prefix;
 mod residual;
 mod shape;
 mod tables;
+#[cfg(feature = "tools")]
+pub mod train;
 
 pub(super) use builtin::tables as builtin_tables;
 pub(super) use chunk::{Chunker, Unchunker, Words};
