@@ -105,7 +105,7 @@ fn body_schema(entities: usize) -> Result<Schema> {
     let mut fields = vec![
         place("x", Quantity::Signed { bits: 18 }),
         place("y", Quantity::Signed { bits: 18 }),
-        place("z", Quantity::Unsigned { bits: 14 }),
+        place("z", Quantity::Unsigned { bits: 17 }),
     ];
     fields.extend(Field::unit_quaternion("rotation", 9).map(|field| Field {
         quantity: match field.quantity {

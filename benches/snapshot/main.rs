@@ -84,6 +84,20 @@ fn main() -> Result<()> {
             with_tables(world, tables)?
         }
     };
+    if std::env::var("EXPLAIN").is_ok() {
+        let mut trainer = Trainer::new(&world.schema);
+        for (tick, rows) in world.ticks.iter().enumerate() {
+            trainer.begin(tickwire::time::Tick(tick as u32));
+            for row in rows {
+                trainer.put(row.id, row.kind, &row.values);
+            }
+        }
+        let shares = trainer.explain(world.schema.tables());
+        let all: f64 = shares.iter().map(|share| share.bits).sum();
+        for share in shares {
+            println!("{} {:?} {:.2}", share.kind, share.field, share.bits / all * 100.0);
+        }
+    }
     match options.clients {
         None => alone(&options, &world),
         Some(clients) => crowd(&options, &world, clients),

@@ -84,6 +84,13 @@ impl BitBuffer {
         self.push_word(u64::from(value) & ((1 << bits) - 1), bits);
     }
 
+    /// Appends the lowest `bits` bits of `value`, 0 to 64; higher ones are zero.
+    #[inline]
+    pub fn push_long(&mut self, value: u64, bits: u32) {
+        debug_assert!(bits >= 64 || value >> bits == 0, "higher bits are zero");
+        self.push_word(value, bits.min(64));
+    }
+
     /// Appends one bit.
     #[inline]
     pub fn push_bit(&mut self, bit: bool) {

@@ -11,7 +11,7 @@ use super::residual::{self, RESIDUALS};
 use super::shape::{self, Group, Manner, PlainForm, VALUE_BITS, plain_form};
 use super::tables::{
     FIRSTS, GroupTables, KindTables, LEVELS, Lags, MASK_SYMBOLS, Piece, RESIDUAL_CONTEXTS, Stream,
-    Tables, pieces,
+    Tables, pieces, radices,
 };
 use super::{context, file};
 
@@ -48,7 +48,9 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
         .map(|bits| codes.add(&vec![1; 1 << bits]))
         .collect();
     let kinds = kinds.iter().zip(codings).map(|(kind, codings)| {
-        let groups: Vec<_> = shape::groups(kind).into_iter().map(group).collect();
+        let zeros = zeros(kind, codings);
+        let groups = shape::groups(kind).into_iter();
+        let groups: Vec<_> = groups.map(|of| group(of, codings, &zeros)).collect();
         let stream = |field: usize| -> Stream {
             let Some(of) = groups.iter().find(|of| of.group.fields.contains(&field)) else {
                 return Stream::default();
@@ -77,7 +79,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
         let pieces = pieces.collect();
         KindTables {
             codings: codings.clone(),
-            zeros: zeros(kind, codings),
+            zeros,
             defaults: codings.iter().map(|coding| coding.clamp(0)).collect(),
             mode: None,
             groups,
@@ -135,7 +137,7 @@ impl Codes {
 }
 
 /// What is known of a group's motion.
-fn group(group: Group) -> GroupTables {
+fn group(group: Group, codings: &[Coding], zeros: &[i64]) -> GroupTables {
     let (mut weights, mut levels) = (Vec::new(), Vec::new());
     let moves = group.manner != Manner::Plain;
     for age in AGE {
@@ -153,11 +155,10 @@ fn group(group: Group) -> GroupTables {
         *first = level(age * 64);
     }
     GroupTables {
-        group,
-        axes: 1,
         weights: weights.into(),
         levels: levels.into(),
         first,
+        ..GroupTables::new(group, 1, codings, zeros)
     }
 }
 
@@ -296,6 +297,7 @@ fn piece(
     codes: &mut Codes,
 ) -> Piece {
     let of = &groups[range.clone()];
+    let shapes: Vec<Group> = of.iter().map(|of| of.group.clone()).collect();
     let radix = |of: &GroupTables| {
         let plain = of.group.manner == Manner::Plain;
         context::features(if plain { context::PLAIN_SHIFT } else { SHIFT })
@@ -387,6 +389,7 @@ fn piece(
         groups: range,
         masks_len,
         shift: SHIFT,
+        radices: radices(&shapes, SHIFT),
         contexts,
         masks: order.into_iter().map(|mask| mask as u16).collect(),
         symbols: symbols.into(),

@@ -16,11 +16,11 @@
 
 use super::super::quantity::{Coding, Form};
 use super::super::rejection::Rejection;
-use super::context::{Context, Expected, Past, rotation_max};
+use super::context::{Context, Expected, Past};
 use super::motion::{self, way};
 use super::residual::{self, Trail};
-use super::shape::{Manner, PlainForm, VALUE_BITS, plain_form};
-use super::tables::{GroupTables, KindTables, Piece, Stream, Tables, mask_bits};
+use super::shape::{MAX_MEMBERS, Manner, PlainForm, VALUE_BITS, plain_form};
+use super::tables::{GroupTables, KindTables, Member, Piece, Stream, Tables, mask_bits};
 use crate::proto::wire::{BitBuffer, BitReader};
 
 /// Where symbols go: into bits, or into the counts of whoever learns.
@@ -29,6 +29,19 @@ pub(in super::super) trait Sink {
     fn symbol(&mut self, stream: &Stream, context: usize, symbol: u32);
     /// Plain bits, 0 to 32.
     fn bits(&mut self, value: u32, bits: u32);
+
+    /// A symbol and the plain bits that follow it.
+    #[inline]
+    fn symbol_and_bits(
+        &mut self,
+        stream: &Stream,
+        context: usize,
+        symbol: u32,
+        (value, bits): (u32, u32),
+    ) {
+        self.symbol(stream, context, symbol);
+        self.bits(value, bits);
+    }
 }
 
 /// Writes symbols as the words of their codes.
@@ -49,6 +62,21 @@ impl Sink for Words<'_> {
     #[inline]
     fn bits(&mut self, value: u32, bits: u32) {
         self.bits.push(value, bits);
+    }
+
+    #[inline]
+    fn symbol_and_bits(
+        &mut self,
+        stream: &Stream,
+        context: usize,
+        symbol: u32,
+        (value, bits): (u32, u32),
+    ) {
+        if let Some(code) = self.tables.code(stream, context) {
+            let (word, length) = code.word(symbol);
+            let both = u64::from(word) | u64::from(value) << length;
+            self.bits.push_long(both, length + bits);
+        }
     }
 }
 
@@ -113,8 +141,8 @@ impl Chunker {
     ) -> bool {
         self.states.clear();
         let mut differs = false;
-        for (tables, expected) in kind.groups.iter().zip(&self.context.groups) {
-            let state = compare(kind, tables, expected, base, now);
+        for (tables, expected) in kind.groups.iter().zip(&mut self.context.groups) {
+            let state = compare(tables, expected, base, now);
             differs |= state != State::Off(0);
             self.states.push(state);
         }
@@ -176,61 +204,53 @@ impl Chunker {
     }
 }
 
-/// In what a group differs.
+/// In what a group differs. Of one that rests and differs, fills in what was expected.
 #[inline]
 fn compare(
-    kind: &KindTables,
     tables: &GroupTables,
-    expected: &Expected,
+    expected: &mut Expected,
     base: &[i32],
     now: &[i32],
 ) -> State {
-    let fields = &tables.group.fields;
-    let value = |row: &[i32], field: usize| row.get(field).copied().unwrap_or(0);
-    let mut pattern = 0;
-    let mut same = true;
-    if tables.group.manner == Manner::Rotation {
-        let raw = |place: usize| raw_at(kind, fields.get(place), now);
-        let largest = raw(0);
-        let others = expected.parts(kind, tables, largest);
-        pattern |= u32::from(largest != expected.raw[0]);
-        for (place, other) in others.iter().enumerate() {
-            pattern |= u32::from(raw(place + 1) != *other) << (place + 1);
+    let same = |member: &Member| base.get(member.field) == now.get(member.field);
+    if expected.rests {
+        if tables.members.iter().all(same) {
+            return State::Off(0);
         }
-        same = fields.iter().all(|field| value(base, *field) == value(now, *field));
+        *expected = expected.filled(tables, base);
+    }
+    let mut pattern = 0;
+    if tables.group.manner == Manner::Rotation {
+        let mut raw = [0; MAX_MEMBERS];
+        for (raw, member) in raw.iter_mut().zip(&tables.members) {
+            *raw = member.raw(now);
+        }
+        let [a, b, c] = expected.parts(tables, raw[0]);
+        let wanted = [expected.raw[0], a, b, c];
+        for (place, (raw, wanted)) in raw.iter().zip(wanted).enumerate() {
+            pattern |= u32::from(*raw != wanted) << place;
+        }
     } else {
-        for (member, field) in fields.iter().enumerate() {
-            let expected = expected.raw.get(member).copied().unwrap_or(0);
-            pattern |= u32::from(raw_at(kind, Some(field), now) != expected) << member;
-            same &= value(base, *field) == value(now, *field);
+        for (place, (member, wanted)) in tables.members.iter().zip(expected.raw).enumerate() {
+            pattern |= u32::from(member.raw(now) != wanted) << place;
         }
     }
-    if pattern != 0 && same && tables.group.manner != Manner::Plain {
+    let is_predicted = tables.group.manner != Manner::Plain;
+    if pattern != 0 && is_predicted && tables.members.iter().all(same) {
         State::AsBefore
     } else {
         State::Off(pattern)
     }
 }
 
-#[inline]
-fn raw_at(kind: &KindTables, field: Option<&usize>, row: &[i32]) -> u32 {
-    let coding = field.and_then(|field| kind.codings.get(*field));
-    let value = field.and_then(|field| row.get(*field));
-    match (coding, value) {
-        (Some(coding), Some(value)) => coding.raw(*value),
-        _ => 0,
-    }
-}
-
 impl Expected {
     /// The three other components when this one is the largest.
     #[inline]
-    fn parts(&self, kind: &KindTables, tables: &GroupTables, largest: u32) -> [u32; 3] {
+    fn parts(&self, tables: &GroupTables, largest: u32) -> [u32; 3] {
         if largest == self.raw[0] {
             return [self.raw[1], self.raw[2], self.raw[3]];
         }
-        let max = rotation_max(kind, tables);
-        motion::pack(max, &self.whole, self.length, largest as usize)
+        motion::pack(&tables.ball, &self.whole, self.length, largest as usize)
     }
 }
 
@@ -247,26 +267,24 @@ impl Told<'_> {
         self.pattern >> member & 1 == 1
     }
 
-    /// The fields of the group with their places in it, codings and streams.
+    /// The fields of the group with their places in it and their streams.
     #[inline]
-    fn members(&self) -> impl Iterator<Item = (usize, usize, Coding, &Stream)> {
-        let fields = self.tables.group.fields.iter().copied().enumerate();
-        fields.filter_map(|(member, field)| {
-            let coding = self.kind.codings.get(field)?;
-            let stream = self.kind.streams.get(field)?;
-            Some((member, field, *coding, stream))
+    fn members(&self) -> impl Iterator<Item = (usize, &Member, &Stream)> {
+        let members = self.tables.members.iter().enumerate();
+        members.filter_map(|(place, member)| {
+            let stream = self.kind.streams.get(member.field)?;
+            Some((place, member, stream))
         })
     }
 
     fn write_line(&self, now: &[i32], turned: bool, trail: &mut Trail, sink: &mut impl Sink) {
-        for (member, field, coding, stream) in self.members() {
-            if !self.names(member) {
+        for (place, member, stream) in self.members() {
+            if !self.names(place) {
                 trail.pass();
                 continue;
             }
-            let expected = self.expected.raw.get(member).copied().unwrap_or(0);
-            let now = raw_at(self.kind, Some(&field), now);
-            let distance = way(coding, expected, now);
+            let expected = self.expected.raw.get(place).copied().unwrap_or(0);
+            let distance = way(member.coding, expected, member.raw(now));
             let context = trail.context(self.expected.level, turned);
             write_residual(stream, context, distance, sink);
             trail.add(distance);
@@ -277,22 +295,22 @@ impl Told<'_> {
     fn write_rotation(&self, now: &[i32], trail: &mut Trail, sink: &mut impl Sink) {
         let turned = self.names(0);
         let mut others = [0; 3];
-        for (member, field, _, stream) in self.members() {
-            let raw = raw_at(self.kind, Some(&field), now);
-            if member == 0 {
+        for (place, member, stream) in self.members() {
+            let raw = member.raw(now);
+            if place == 0 {
                 if turned {
                     let further = raw.wrapping_sub(self.expected.raw[0]) & 3;
                     let level = usize::from(self.expected.level);
                     sink.symbol(stream, level, further.wrapping_sub(1) & 3);
                 }
-                others = self.expected.parts(self.kind, self.tables, raw);
+                others = self.expected.parts(self.tables, raw);
                 continue;
             }
-            if !self.names(member) {
+            if !self.names(place) {
                 trail.pass();
                 continue;
             }
-            let expected = others.get(member - 1).copied().unwrap_or(0);
+            let expected = others.get(place - 1).copied().unwrap_or(0);
             let distance = i64::from(raw) - i64::from(expected);
             let context = trail.context(self.expected.level, turned);
             write_residual(stream, context, distance, sink);
@@ -302,12 +320,12 @@ impl Told<'_> {
     }
 
     fn write_plain(&self, base: &[i32], now: &[i32], sink: &mut impl Sink) {
-        for (member, field, coding, stream) in self.members() {
-            if !self.names(member) {
+        for (place, member, stream) in self.members() {
+            if !self.names(place) {
                 continue;
             }
-            let was = raw_at(self.kind, Some(&field), base);
-            let is = raw_at(self.kind, Some(&field), now);
+            let coding = member.coding;
+            let (was, is) = (member.raw(base), member.raw(now));
             match plain_form(coding) {
                 PlainForm::Value => sink.symbol(stream, value_context(coding, was), is),
                 PlainForm::Distance => write_residual(stream, 0, way(coding, was, is), sink),
@@ -334,8 +352,7 @@ const fn value_context(coding: Coding, was: u32) -> usize {
 #[inline]
 fn write_residual(stream: &Stream, context: usize, distance: i64, sink: &mut impl Sink) {
     let (symbol, plain, bits) = residual::split(distance);
-    sink.symbol(stream, context, symbol);
-    sink.bits(plain, bits);
+    sink.symbol_and_bits(stream, context, symbol, (plain, bits));
 }
 
 /// Reads chunks; keeps its memory.
@@ -359,7 +376,7 @@ impl Unchunker {
             return;
         };
         for (tables, expected) in kind.groups.iter().zip(&self.context.groups) {
-            expected.put(kind, tables, row);
+            expected.put(tables, row);
         }
     }
 
@@ -386,7 +403,7 @@ impl Unchunker {
             let pattern = match *state {
                 State::AsBefore => continue,
                 State::Off(0) => {
-                    expected.put(kind, of_group, row);
+                    expected.put(of_group, row);
                     continue;
                 }
                 State::Off(pattern) => pattern,
@@ -394,7 +411,7 @@ impl Unchunker {
             let group = Told {
                 kind,
                 tables: of_group,
-                expected,
+                expected: &expected.filled(of_group, base),
                 pattern,
             };
             let mut source = Source { tables, reader };
@@ -441,14 +458,12 @@ impl Unchunker {
 impl Expected {
     /// Puts what is expected of a group into a row of its baseline.
     #[inline]
-    fn put(&self, kind: &KindTables, tables: &GroupTables, row: &mut [i32]) {
-        if self.feature == 0 || tables.group.manner == Manner::Plain {
+    fn put(&self, tables: &GroupTables, row: &mut [i32]) {
+        if self.rests {
             return;
         }
-        for (field, raw) in tables.group.fields.iter().zip(self.raw) {
-            if let (Some(coding), Some(value)) = (kind.codings.get(*field), row.get_mut(*field)) {
-                *value = coding.value(raw);
-            }
+        for (member, raw) in tables.members.iter().zip(self.raw) {
+            put(row, member, raw);
         }
     }
 }
@@ -500,18 +515,18 @@ impl Told<'_> {
         trail: &mut Trail,
         source: &mut Source<'_, '_>,
     ) -> Result<(), Rejection> {
-        for (member, field, coding, stream) in self.members() {
-            let expected = self.expected.raw.get(member).copied().unwrap_or(0);
+        for (place, member, stream) in self.members() {
+            let expected = self.expected.raw.get(place).copied().unwrap_or(0);
             let mut raw = expected;
-            if self.names(member) {
+            if self.names(place) {
                 let context = trail.context(self.expected.level, turned);
                 let distance = source.residual(stream, context)?;
-                raw = beyond(coding, expected, distance)?;
+                raw = beyond(member.coding, expected, distance)?;
                 trail.add(distance);
             } else {
                 trail.pass();
             }
-            put(row, field, coding.value(raw));
+            put(row, member, raw);
         }
         trail.end_group();
         Ok(())
@@ -525,28 +540,28 @@ impl Told<'_> {
     ) -> Result<(), Rejection> {
         let turned = self.names(0);
         let mut others = [0; 3];
-        for (member, field, coding, stream) in self.members() {
-            let raw = if member == 0 {
+        for (place, member, stream) in self.members() {
+            let raw = if place == 0 {
                 let mut largest = self.expected.raw[0];
                 if turned {
                     let level = usize::from(self.expected.level);
                     largest = (largest + source.symbol(stream, level)? + 1) & 3;
                 }
-                others = self.expected.parts(self.kind, self.tables, largest);
+                others = self.expected.parts(self.tables, largest);
                 largest
             } else {
-                let expected = others.get(member - 1).copied().unwrap_or(0);
-                if self.names(member) {
+                let expected = others.get(place - 1).copied().unwrap_or(0);
+                if self.names(place) {
                     let context = trail.context(self.expected.level, turned);
                     let distance = source.residual(stream, context)?;
                     trail.add(distance);
-                    beyond(coding, expected, distance)?
+                    beyond(member.coding, expected, distance)?
                 } else {
                     trail.pass();
                     expected
                 }
             };
-            put(row, field, coding.value(raw));
+            put(row, member, raw);
         }
         trail.end_group();
         Ok(())
@@ -557,11 +572,12 @@ impl Told<'_> {
         row: &mut [i32],
         source: &mut Source<'_, '_>,
     ) -> Result<(), Rejection> {
-        for (member, field, coding, stream) in self.members() {
-            if !self.names(member) {
+        for (place, member, stream) in self.members() {
+            if !self.names(place) {
                 continue;
             }
-            let was = raw_at(self.kind, Some(&field), row);
+            let coding = member.coding;
+            let was = member.raw(row);
             let is = match plain_form(coding) {
                 PlainForm::Value => source.symbol(stream, value_context(coding, was))?,
                 PlainForm::Distance => beyond(coding, was, source.residual(stream, 0)?)?,
@@ -577,15 +593,15 @@ impl Told<'_> {
             if is > coding.max {
                 return Err(Rejection::Value);
             }
-            put(row, field, coding.value(is));
+            put(row, member, is);
         }
         Ok(())
     }
 }
 
 #[inline]
-fn put(row: &mut [i32], field: usize, value: i32) {
-    if let Some(place) = row.get_mut(field) {
-        *place = value;
+fn put(row: &mut [i32], member: &Member, raw: u32) {
+    if let Some(place) = row.get_mut(member.field) {
+        *place = member.coding.value(raw);
     }
 }

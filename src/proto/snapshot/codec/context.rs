@@ -48,6 +48,9 @@ impl<'a> Past<'a> {
 /// What is expected of one group.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Expected {
+    /// It has not moved: it will be as in the baseline. What follows is only there once it is
+    /// [`Self::fill`]ed.
+    pub(in super::super) rests: bool,
     /// How far off it may be.
     pub(in super::super) level: u8,
     /// 0: it rests; else 1 more than the level.
@@ -60,6 +63,7 @@ pub(in super::super) struct Expected {
 }
 
 const REST: Expected = Expected {
+    rests: true,
     level: 0,
     feature: 0,
     raw: [0; MAX_MEMBERS],
@@ -89,27 +93,27 @@ impl Context {
             Past::Full { age, .. } => (None, age),
         };
         self.first = first;
-        for tables in &kind.groups {
-            let expected = match (*past, first) {
-                (
-                    Past::Full {
-                        earlier, earliest, ..
-                    },
-                    _,
-                ) => {
-                    let times = Times {
-                        age,
-                        earlier: lags.earlier,
-                        earliest: earliest.map_or(0, |_| lags.earliest - lags.earlier),
-                        usual: lags.earliest - lags.earlier,
-                    };
-                    let rows = [base, earlier, earliest.unwrap_or(earlier)];
-                    full(kind, tables, rows, &times)
-                }
-                (_, first) => unmoved(kind, tables, base, first.unwrap_or(0)),
-            };
-            self.groups.push(expected);
-        }
+        let Past::Full {
+            earlier, earliest, ..
+        } = *past
+        else {
+            let first = first.unwrap_or(0);
+            self.groups.extend(kind.groups.iter().map(|tables| Expected {
+                level: tables.first.get(first).copied().unwrap_or(0),
+                ..REST
+            }));
+            return;
+        };
+        let span = lags.earliest - lags.earlier;
+        let times = Times {
+            age,
+            earlier: lags.earlier,
+            earliest: earliest.map_or(0, |_| span),
+            usual: span,
+        };
+        let rows = [base, earlier, earliest.unwrap_or(earlier)];
+        let groups = kind.groups.iter();
+        self.groups.extend(groups.map(|tables| full(tables, rows, &times)));
     }
 
     /// How an entity is told whose full history is known.
@@ -129,15 +133,9 @@ impl Context {
             return piece.contexts + first;
         }
         let mut context = 0;
-        for place in piece.groups.clone() {
-            let (Some(tables), Some(expected)) = (kind.groups.get(place), self.groups.get(place))
-            else {
-                continue;
-            };
-            let plain = tables.group.manner == Manner::Plain;
-            let shift = if plain { PLAIN_SHIFT } else { piece.shift };
-            context =
-                context * features(shift) + grouped(usize::from(expected.feature), shift);
+        let groups = self.groups.get(piece.groups.clone()).unwrap_or(&[]);
+        for (expected, (shift, radix)) in groups.iter().zip(&piece.radices) {
+            context = context * radix + grouped(usize::from(expected.feature), *shift);
         }
         context * kind.modes() + self.mode
     }
@@ -155,146 +153,104 @@ const fn grouped(feature: usize, shift: u32) -> usize {
     (feature + (1 << shift) - 1) >> shift
 }
 
-/// What is expected of a group when only its baseline is known, if that.
-#[inline]
-fn unmoved(kind: &KindTables, tables: &GroupTables, base: &[i32], first: usize) -> Expected {
-    let mut expected = resting(kind, tables, base);
-    expected.level = tables.first[first];
-    expected.feature = 0;
-    expected
-}
-
-/// What is expected of a group that does not move.
-#[inline]
-fn resting(kind: &KindTables, tables: &GroupTables, base: &[i32]) -> Expected {
-    let mut expected = REST;
-    for (raw, field) in expected.raw.iter_mut().zip(&tables.group.fields) {
-        if let (Some(coding), Some(value)) = (kind.codings.get(*field), base.get(*field)) {
-            *raw = coding.raw(*value);
+impl Expected {
+    /// The same with all that a resting group has in its baseline.
+    #[inline]
+    pub(in super::super) fn filled(&self, tables: &GroupTables, base: &[i32]) -> Self {
+        let mut expected = *self;
+        if !self.rests {
+            return expected;
         }
+        for (raw, member) in expected.raw.iter_mut().zip(&tables.members) {
+            *raw = member.raw(base);
+        }
+        if tables.group.manner == Manner::Rotation {
+            expected.whole = motion::fine(&motion::unpack(&tables.ball, expected.raw));
+            expected.length = motion::length(&expected.whole);
+        }
+        expected
     }
-    if tables.group.manner == Manner::Rotation {
-        let max = rotation_max(kind, tables);
-        expected.whole = motion::fine(&motion::unpack(max, expected.raw));
-        expected.length = motion::length(&expected.whole);
-    }
-    expected
-}
-
-/// The largest raw number of a rotation's smaller components.
-#[inline]
-pub(in super::super) fn rotation_max(kind: &KindTables, tables: &GroupTables) -> u32 {
-    let part = tables.group.fields.get(1);
-    let coding = part.and_then(|field| kind.codings.get(*field));
-    coding.map_or(1, |coding| coding.max)
 }
 
 /// What is expected of a group whose history is known.
 #[inline]
-fn full(
-    kind: &KindTables,
-    tables: &GroupTables,
-    rows: [&[i32]; 3],
-    times: &Times,
-) -> Expected {
+fn full(tables: &GroupTables, rows: [&[i32]; 3], times: &Times) -> Expected {
     let [base, earlier, earliest] = rows;
-    let fields = &tables.group.fields;
     let at = |row: &[i32], field: usize| row.get(field).copied().unwrap_or(0);
-    let moved = fields.iter().any(|field| {
-        let now = at(base, *field);
-        now != at(earlier, *field) || now != at(earliest, *field)
+    let moved = tables.members.iter().any(|member| {
+        let now = at(base, member.field);
+        now != at(earlier, member.field) || now != at(earliest, member.field)
     });
-    let age = age_class(times.age);
     if !moved {
-        let mut expected = resting(kind, tables, base);
-        expected.level = tables.level(age, 0, 0);
-        return expected;
+        return Expected {
+            level: tables.level(age_class(times.age), 0, 0),
+            ..REST
+        };
     }
     match tables.group.manner {
-        Manner::Plain => Expected {
-            feature: 16,
-            ..resting(kind, tables, base)
-        },
-        Manner::Line => line(kind, tables, rows, times),
-        Manner::Rotation => rotation(kind, tables, rows, times),
+        Manner::Plain => Expected { feature: 16, ..REST },
+        Manner::Line => line(tables, rows, times),
+        Manner::Rotation => rotation(tables, rows, times),
     }
 }
 
 #[inline]
 fn line(
-    kind: &KindTables,
     tables: &GroupTables,
     [base, earlier, earliest]: [&[i32]; 3],
     times: &Times,
 ) -> Expected {
-    let at = |row: &[i32], field: usize| {
-        let coding = kind.codings.get(field);
-        coding.map_or(0, |coding| coding.raw(row.get(field).copied().unwrap_or(0)))
+    let mut expected = Expected {
+        rests: false,
+        ..REST
     };
-    let fields = &tables.group.fields;
-    let mut expected = REST;
     let mut ways = [Ways::default(); MAX_MEMBERS];
-    let members = fields.len().min(MAX_MEMBERS);
-    for (member, field) in fields.iter().enumerate().take(members) {
-        let Some(coding) = kind.codings.get(*field) else {
-            continue;
-        };
-        let raw = [at(base, *field), at(earlier, *field), at(earliest, *field)];
-        expected.raw[member] = raw[0];
-        ways[member] = Ways::new(*coding, (raw[0], raw[1], raw[2]), times);
+    let all = tables.members.iter().zip(&mut ways).zip(&mut expected.raw);
+    for ((member, ways), raw) in all {
+        *raw = member.raw(base);
+        let past = (*raw, member.raw(earlier), member.raw(earliest));
+        *ways = Ways::new(member.coding, past, times);
     }
-    let pace = motion::pace(&ways[..members], times);
+    // Ways of members that there are not are none.
+    let pace = motion::pace(&ways, times);
     let age = age_class(times.age);
-    for (member, field) in fields.iter().enumerate().take(members) {
-        let Some(coding) = kind.codings.get(*field) else {
-            continue;
-        };
-        let velocity = tables.group.velocities.get(member).copied().flatten();
-        let velocity = velocity.map_or((0, 0), |field| {
-            let zero = kind.zeros.get(field).copied().unwrap_or(0);
-            let (now, then) = (at(base, field), at(earlier, field));
-            (i64::from(now) - zero, i64::from(now) - i64::from(then))
+    let class = pace.weight_class();
+    let all = tables.members.iter().zip(&ways).zip(&mut expected.raw);
+    for (axis, ((member, ways), raw)) in all.enumerate() {
+        let velocity = member.velocity.map_or((0, 0), |(field, coding, zero)| {
+            let at = |row: &[i32]| {
+                i64::from(coding.raw(row.get(field).copied().unwrap_or(0)))
+            };
+            let now = at(base);
+            (now - zero, now - at(earlier))
         });
-        let weights = tables.weights(age, pace.weight_class(), member);
-        expected.raw[member] = motion::predict(
-            *coding,
-            expected.raw[member],
-            times.age,
-            weights,
-            ways[member],
-            velocity,
-        );
+        let weights = tables.weights(age, class, axis);
+        *raw = motion::predict(member.coding, *raw, times.age, weights, *ways, velocity);
     }
     foresee(&mut expected, tables, age, pace);
     expected
 }
 
 #[inline]
-fn rotation(
-    kind: &KindTables,
-    tables: &GroupTables,
-    rows: [&[i32]; 3],
-    times: &Times,
-) -> Expected {
-    let max = rotation_max(kind, tables);
+fn rotation(tables: &GroupTables, rows: [&[i32]; 3], times: &Times) -> Expected {
+    let ball = &tables.ball;
     let [base, earlier, earliest] = rows.map(|row| {
         let mut raw = [0; MAX_MEMBERS];
-        for (raw, field) in raw.iter_mut().zip(&tables.group.fields) {
-            if let (Some(coding), Some(value)) = (kind.codings.get(*field), row.get(*field)) {
-                *raw = coding.raw(*value);
-            }
+        for (raw, member) in raw.iter_mut().zip(&tables.members) {
+            *raw = member.raw(row);
         }
-        motion::unpack(max, raw)
+        motion::unpack(ball, raw)
     });
     let earlier = motion::aligned(earlier, &base);
     let earliest = motion::aligned(earliest, &base);
     let (pace, ways) = motion::rotation_pace([&base, &earlier, &earliest], times);
     let age = age_class(times.age);
     let weights = tables.weights(age, pace.weight_class(), 0);
-    let whole = motion::predict_rotation(max, &base, times.age, weights, &ways);
+    let whole = motion::predict_rotation(ball, &base, times.age, weights, &ways);
     let (length, largest) = (motion::length(&whole), motion::largest(&whole));
-    let [a, b, c] = motion::pack(max, &whole, length, largest);
+    let [a, b, c] = motion::pack(ball, &whole, length, largest);
     let mut expected = Expected {
+        rests: false,
         raw: [largest as u32, a, b, c],
         whole,
         length,

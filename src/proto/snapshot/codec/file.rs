@@ -4,14 +4,14 @@
 //! or used. Section 8.5.5 of `docs/protocol.md`.
 
 use super::super::schema::{Fnv, Schema};
-use super::context::{PLAIN_SHIFT, features};
+use super::context::PLAIN_SHIFT;
 use super::motion::{MAX_WEIGHT, Weights};
 use super::prefix::{MAX_SYMBOLS, PrefixCode};
 use super::residual::RESIDUALS;
 use super::shape::{self, Group, Manner, PlainForm, VALUE_BITS, plain_form};
 use super::tables::{
     FIRSTS, GroupTables, KindTables, LEVELS, Lags, MASK_SYMBOLS, MAX_MASKS, MODES, Mode, Piece,
-    RESIDUAL_CONTEXTS, Stream, Tables, pieces,
+    RESIDUAL_CONTEXTS, Stream, Tables, pieces, radices,
 };
 use super::builtin;
 use crate::proto::wire::ByteReader;
@@ -91,7 +91,8 @@ impl Tables {
                 reader.number(MAX_MASKS, "a piece may have more masks than there can be")?;
             of.pieces = reader.pieces(&groups, of.masks_limit, of.modes(), &codes)?;
             for group in groups {
-                of.groups.push(reader.group(group)?);
+                let tables = GroupTables::new(group, 1, codings, &of.zeros);
+                of.groups.push(reader.group(tables)?);
             }
             for field in 0..codings.len() {
                 let (contexts, symbols) = alphabet(&of, field);
@@ -153,11 +154,8 @@ pub(in super::super) fn alphabet(of: &KindTables, field: usize) -> (usize, usize
 
 /// How many contexts with a full history a piece has.
 pub(in super::super) fn piece_contexts(groups: &[Group], shift: u32, modes: usize) -> usize {
-    let radix = |group: &Group| {
-        let plain = group.manner == Manner::Plain;
-        features(if plain { PLAIN_SHIFT } else { shift })
-    };
-    groups.iter().map(radix).product::<usize>() * modes
+    let radices = radices(groups, shift);
+    radices.iter().map(|(_, radix)| radix).product::<usize>() * modes
 }
 
 fn ensure(holds: bool, fault: &'static str) -> Result<(), TablesError> {
@@ -329,6 +327,7 @@ impl Reader<'_> {
                 groups: range,
                 masks_len,
                 shift,
+                radices: radices(of, shift),
                 contexts,
                 masks: masks.into(),
                 symbols: symbols.into(),
@@ -339,14 +338,7 @@ impl Reader<'_> {
         Ok(made)
     }
 
-    fn group(&mut self, group: Group) -> Result<GroupTables, TablesError> {
-        let mut tables = GroupTables {
-            axes: 1,
-            weights: vec![[0; 4]; GroupTables::weights_len(1)].into(),
-            levels: vec![0; GroupTables::LEVELS_LEN].into(),
-            first: [0; FIRSTS],
-            group,
-        };
+    fn group(&mut self, mut tables: GroupTables) -> Result<GroupTables, TablesError> {
         if tables.group.manner == Manner::Plain {
             return Ok(tables);
         }

@@ -13,6 +13,9 @@ pub(in super::super) const MAX_WEIGHT: i32 = 1 << 22;
 /// Rotations are predicted in this part of half a step.
 const ROTATION_BITS: u32 = 6;
 
+/// A reciprocal of a length is this much finer than one.
+const RECIPROCAL_BITS: u32 = 32;
+
 /// How fast something moves, in powers of two.
 pub(in super::super) const SPEEDS: usize = 12;
 /// How much its speed has changed, likewise.
@@ -177,16 +180,33 @@ pub(in super::super) fn predict(
 /// a finer part of these.
 pub(in super::super) type Quaternion = [i64; 4];
 
-/// The square of the length of a unit quaternion, in half steps; a component that is not the largest is
-/// at most `max`, which stands for 1/√2.
-const fn unit_squared(max: u32) -> u64 {
-    2 * (max as u64) * (max as u64)
+/// What the numbers of a rotation stand for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in super::super) struct Ball {
+    /// The largest raw number of the smaller components; it stands for 1/√2.
+    pub(in super::super) max: u32,
+    /// The square of the length of a unit quaternion, in half steps.
+    squared: u64,
+    /// That length, in quarters of half steps.
+    unit: i64,
 }
 
-/// The largest whole number whose square is at most `value`. Exact on every platform: the root of
+impl Ball {
+    pub(in super::super) fn new(max: u32) -> Self {
+        let squared = 2 * u64::from(max) * u64::from(max);
+        Self {
+            max,
+            squared,
+            unit: root(squared * 16) as i64,
+        }
+    }
+}
+
+/// The largest whole number whose square is at most `value`, which is below 2^63. Exact on every platform: the root of
 /// a double is rounded as IEEE 754 says, and then put right.
 fn root(value: u64) -> u64 {
-    let mut root = (value as f64).sqrt() as u64;
+    // Below 2^63, so that the faster conversion of signed numbers serves.
+    let mut root = (value as i64 as f64).sqrt() as i64 as u64;
     while root.saturating_mul(root) > value {
         root -= 1;
     }
@@ -198,16 +218,16 @@ fn root(value: u64) -> u64 {
 
 /// The rotation of a row's four raw numbers: which is the largest, and the three others of `0..=max`.
 #[inline]
-pub(in super::super) fn unpack(max: u32, raw: [u32; 4]) -> Quaternion {
+pub(in super::super) fn unpack(ball: &Ball, raw: [u32; 4]) -> Quaternion {
     let largest = (raw[0] & 3) as usize;
     let mut whole = [0; 4];
-    let mut rest = unit_squared(max);
+    let mut rest = ball.squared;
     let mut parts = raw[1..].iter();
     for (place, component) in whole.iter_mut().enumerate() {
         if place == largest {
             continue;
         }
-        let part = parts.next().map_or(0, |part| 2 * i64::from(*part)) - i64::from(max);
+        let part = parts.next().map_or(0, |part| 2 * i64::from(*part)) - i64::from(ball.max);
         *component = part;
         rest = rest.saturating_sub(part.unsigned_abs().saturating_mul(part.unsigned_abs()));
     }
@@ -246,7 +266,7 @@ pub(in super::super) fn rotation_pace(
 /// Where a rotation will be, in parts of half steps and of any length.
 #[inline]
 pub(in super::super) fn predict_rotation(
-    max: u32,
+    ball: &Ball,
     base: &Quaternion,
     age: u32,
     weights: &Weights,
@@ -254,7 +274,7 @@ pub(in super::super) fn predict_rotation(
 ) -> Quaternion {
     let mut whole = fine(base);
     // Longer than this and squares would not fit; it is far beyond any rotation.
-    let bound = i64::from(max) << (ROTATION_BITS + 2);
+    let bound = i64::from(ball.max) << (ROTATION_BITS + 2);
     for (component, ways) in whole.iter_mut().zip(ways) {
         let sum = i64::from(weights[0]) * ways.late + i64::from(weights[1]) * ways.early;
         let moved = (sum * i64::from(age)) >> (WEIGHT_BITS - ROTATION_BITS);
@@ -294,24 +314,25 @@ pub(in super::super) fn length(whole: &Quaternion) -> i64 {
 /// The three raw numbers of a rotation of this [`length`] when `largest` is the component left out.
 #[inline]
 pub(in super::super) fn pack(
-    max: u32,
+    ball: &Ball,
     whole: &Quaternion,
     length: i64,
     largest: usize,
 ) -> [u32; 3] {
-    // Quarters of half steps, then rounded to steps.
-    let unit = root(unit_squared(max) * 16) as i64;
+    // Quarters of half steps, then rounded to steps. One division serves all three: no part is
+    // longer than the whole, so the product stays below 2^62.
     let sign = if whole[largest & 3] < 0 { -1 } else { 1 };
+    let scale = sign * ((ball.unit << RECIPROCAL_BITS) / length);
     let mut raw = [0; 3];
     let mut place = 0;
     for (component, part) in whole.iter().enumerate() {
         if component == largest & 3 {
             continue;
         }
-        let quarters = part * sign * unit / length;
-        let steps = (quarters + 4 * i64::from(max) + 4).div_euclid(8);
+        let quarters = (part * scale) >> RECIPROCAL_BITS;
+        let steps = (quarters + 4 * i64::from(ball.max) + 4) >> 3;
         if let Some(raw) = raw.get_mut(place) {
-            *raw = steps.clamp(0, i64::from(max)) as u32;
+            *raw = steps.clamp(0, i64::from(ball.max)) as u32;
         }
         place += 1;
     }
@@ -327,20 +348,20 @@ mod tests {
     proptest! {
         #[test]
         fn the_root_is_exact(value: u64) {
-            let root = root(value >> 1);
-            prop_assert!(root * root <= value >> 1);
-            prop_assert!((root + 1).checked_mul(root + 1).is_none_or(|above| above > value >> 1));
+            let root = root(value >> 2);
+            prop_assert!(root * root <= value >> 2);
+            prop_assert!((root + 1).checked_mul(root + 1).is_none_or(|above| above > value >> 2));
         }
 
         #[test]
         fn a_rotation_that_does_not_move_comes_back(largest in 0_u32..4, parts in prop::array::uniform3(0_u32..512)) {
-            let max = 511;
+            let ball = Ball::new(511);
             let squares: i64 = parts.iter().map(|part| (2 * i64::from(*part) - 511).pow(2)).sum();
             // A rotation whose fourth component really is the largest.
             prop_assume!(squares < 511 * 511);
-            let whole = unpack(max, [largest, parts[0], parts[1], parts[2]]);
+            let whole = unpack(&ball, [largest, parts[0], parts[1], parts[2]]);
             let fine = fine(&whole);
-            prop_assert_eq!(pack(max, &fine, length(&fine), largest as usize), parts);
+            prop_assert_eq!(pack(&ball, &fine, length(&fine), largest as usize), parts);
         }
 
         #[test]
@@ -361,11 +382,12 @@ mod tests {
                 prop_assert!(predicted <= coding.max);
             }
             let max = ones(bits.clamp(4, 20));
+            let ball = Ball::new(max);
             let raw = |raw: u32| [raw & 3, raw % (max + 1), (raw >> 3) % (max + 1), (raw >> 7) % (max + 1)];
-            let wholes = raws.map(|of| unpack(max, raw(of)));
+            let wholes = raws.map(|of| unpack(&ball, raw(of)));
             let (_, ways) = rotation_pace([&wholes[0], &wholes[1], &wholes[2]], &times);
-            let there = predict_rotation(max, &wholes[0], age, &weights, &ways);
-            let parts = pack(max, &there, length(&there), largest(&there));
+            let there = predict_rotation(&ball, &wholes[0], age, &weights, &ways);
+            let parts = pack(&ball, &there, length(&there), largest(&there));
             prop_assert!(parts.iter().all(|part| *part <= max));
         }
     }

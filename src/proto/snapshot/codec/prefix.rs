@@ -15,8 +15,8 @@ pub(in super::super) const MAX_SYMBOLS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct PrefixCode {
     lengths: Box<[u8]>,
-    /// By symbol: the word, lowest bit first.
-    words: Box<[u16]>,
+    /// By symbol: the word, lowest bit first, and its length in the high half.
+    words: Box<[u32]>,
     /// By the next bits: symbol in the low byte, length of its word in the high one.
     symbols: Box<[u16]>,
     /// The index of `symbols` is this many bits masked.
@@ -48,7 +48,7 @@ impl PrefixCode {
             let length = u32::from(lengths[symbol]);
             // `first` counts in units of the longest word.
             let word = reversed(first >> (longest - length), length);
-            words[symbol] = word;
+            words[symbol] = u32::from(word) | length << 16;
             let entry = symbol as u16 | (length as u16) << 8;
             for place in (usize::from(word)..places).step_by(1 << length) {
                 symbols[place] = entry;
@@ -71,11 +71,8 @@ impl PrefixCode {
     /// The word of a symbol and its length; of a symbol beyond the alphabet, that of no symbol.
     #[inline]
     pub(in super::super) fn word(&self, symbol: u32) -> (u32, u32) {
-        let symbol = symbol as usize;
-        match (self.words.get(symbol), self.lengths.get(symbol)) {
-            (Some(word), Some(length)) => (u32::from(*word), u32::from(*length)),
-            _ => (0, 0),
-        }
+        let word = self.words.get(symbol as usize).copied().unwrap_or(0);
+        (word & 0xffff, word >> 16)
     }
 
     /// The symbol that the next bits begin with, and how many of them are its word.

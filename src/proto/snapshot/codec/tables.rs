@@ -5,9 +5,10 @@
 //! what the numbers are used for is in [`super::context`] and [`super::chunk`].
 
 use super::super::quantity::Coding;
-use super::motion::{AGES, SPEEDS, TURNS, WEIGHT_CLASSES, Weights};
+use super::context::{PLAIN_SHIFT, features};
+use super::motion::{AGES, Ball, SPEEDS, TURNS, WEIGHT_CLASSES, Weights};
 use super::prefix::PrefixCode;
-use super::shape::Group;
+use super::shape::{Group, Manner};
 
 /// How far off a prediction usually is, in classes of about 2^(1/1.6).
 pub(in super::super) const LEVELS: usize = 16;
@@ -61,10 +62,30 @@ impl Stream {
     }
 }
 
+/// A field of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Member {
+    pub(in super::super) field: usize,
+    pub(in super::super) coding: Coding,
+    /// The field that says how fast it moves, its coding, and the raw number of standing still.
+    pub(in super::super) velocity: Option<(usize, Coding, i64)>,
+}
+
+impl Member {
+    /// Its raw number in a row.
+    #[inline]
+    pub(in super::super) fn raw(&self, row: &[i32]) -> u32 {
+        self.coding.raw(row.get(self.field).copied().unwrap_or(0))
+    }
+}
+
 /// A group of fields and what is known of its motion; of a plain group nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct GroupTables {
     pub(in super::super) group: Group,
+    pub(in super::super) members: Box<[Member]>,
+    /// Of a rotation: what its numbers stand for.
+    pub(in super::super) ball: Ball,
     /// Members that have weights of their own: all, or 1, which serves all.
     pub(in super::super) axes: usize,
     /// By age class, weight class and axis.
@@ -76,6 +97,36 @@ pub(in super::super) struct GroupTables {
 }
 
 impl GroupTables {
+    /// A group of which nothing is known yet.
+    pub(in super::super) fn new(
+        group: Group,
+        axes: usize,
+        codings: &[Coding],
+        zeros: &[i64],
+    ) -> Self {
+        let fields = group.fields.iter().zip(&group.velocities);
+        let members = fields.filter_map(|(field, velocity)| {
+            let velocity = velocity
+                .and_then(|of| Some((of, *codings.get(of)?, zeros.get(of).copied().unwrap_or(0))));
+            Some(Member {
+                field: *field,
+                coding: *codings.get(*field)?,
+                velocity,
+            })
+        });
+        let members: Box<[Member]> = members.collect();
+        let part = members.get(1).filter(|_| group.manner == Manner::Rotation);
+        Self {
+            ball: part.map_or(Ball::default(), |part| Ball::new(part.coding.max)),
+            members,
+            axes,
+            weights: vec![[0; 4]; Self::weights_len(axes)].into(),
+            levels: vec![0; Self::LEVELS_LEN].into(),
+            first: [0; FIRSTS],
+            group,
+        }
+    }
+
     /// How many weights there are.
     pub(in super::super) const fn weights_len(axes: usize) -> usize {
         AGES * WEIGHT_CLASSES * axes
@@ -108,6 +159,8 @@ pub(in super::super) struct Piece {
     pub(in super::super) masks_len: usize,
     /// Levels are told apart in steps of 2^this.
     pub(in super::super) shift: u32,
+    /// By group: its shift, and how many features it tells apart.
+    pub(in super::super) radices: Box<[(u32, usize)]>,
     /// Contexts with a full history; after them come those of the [`FIRSTS`].
     pub(in super::super) contexts: usize,
     /// The mask of each symbol from 1 on.
@@ -242,6 +295,17 @@ impl Tables {
     pub const fn hash(&self) -> u64 {
         self.hash
     }
+}
+
+/// By group: in which steps levels are told apart, and how many features that makes.
+pub(in super::super) fn radices(groups: &[Group], shift: u32) -> Box<[(u32, usize)]> {
+    let of = |group: &Group| {
+        // Of plain groups it is only told apart whether they have changed of late.
+        let plain = group.manner == Manner::Plain;
+        let shift = if plain { PLAIN_SHIFT } else { shift };
+        (shift, features(shift))
+    };
+    groups.iter().map(of).collect()
 }
 
 /// Bits that say one of so many masks.

@@ -7,7 +7,7 @@ use super::super::context::{PLAIN_SHIFT, Past};
 use super::super::file::piece_contexts;
 use super::super::shape::{Manner, VALUE_BITS};
 use super::super::tables::{
-    KindTables, MASK_SYMBOLS, MODES, Mode, Piece, Stream, Tables, pieces,
+    KindTables, MASK_SYMBOLS, MODES, Mode, Piece, Stream, Tables, pieces, radices,
 };
 use super::world::World;
 
@@ -41,6 +41,7 @@ fn open_pieces(kind: &mut KindTables) {
             groups: range,
             masks_len,
             shift: 0,
+            radices: Box::new([]),
             contexts: 0,
             masks: Box::new([]),
             symbols: vec![0; masks_len].into(),
@@ -172,6 +173,7 @@ fn size_contexts(kind: &mut KindTables) {
         let of = &groups[piece.groups.clone()];
         let fits = |shift: &u32| piece_contexts(of, *shift, modes) <= CONTEXTS * modes;
         piece.shift = (0..PLAIN_SHIFT).find(fits).unwrap_or(PLAIN_SHIFT);
+        piece.radices = radices(of, piece.shift);
         piece.contexts = piece_contexts(of, piece.shift, modes);
         piece.classes = Box::new([]);
     }

@@ -15,6 +15,7 @@ mod motion;
 mod symbols;
 mod world;
 
+pub use symbols::Share;
 pub use world::TrainError;
 
 use world::World;
@@ -22,8 +23,8 @@ use world::World;
 use super::super::schema::{KindId, Schema};
 use super::builtin::zeros;
 use super::file;
-use super::shape;
-use super::tables::{FIRSTS, GroupTables, KindTables, Lags, MAX_MASKS, Stream, Tables};
+use super::shape::{self, Manner};
+use super::tables::{GroupTables, KindTables, Lags, MAX_MASKS, Stream, Tables};
 use crate::id::EntityId;
 use crate::time::Tick;
 
@@ -110,18 +111,41 @@ impl<'s> Trainer<'s> {
         best.map(|(tables, _)| tables).ok_or(TrainError::TooShort)
     }
 
+    /// Where the bits of changes go with these tables, by kind and field: what was recorded, at ages
+    /// of 1 to 24 snapshots. Plain bits that follow a symbol count among the masks.
+    #[must_use]
+    pub fn explain(&self, tables: &Tables) -> Vec<Share> {
+        let names: Vec<_> = self
+            .schema
+            .kinds()
+            .iter()
+            .map(|kind| {
+                let fields = kind.fields.iter().map(|field| field.name.clone());
+                (kind.name.clone(), fields.collect())
+            })
+            .collect();
+        symbols::explain(tables, &names, &self.world)
+    }
+
     /// Tables for one choice of earlier ticks, and how many bits the samples take with them.
     fn learn_with(&self, lags: Lags) -> (Tables, f64) {
         let kinds = self.schema.kinds().iter().enumerate();
         let kinds = kinds.map(|(number, kind)| {
             let codings = self.schema.codings(number as u8);
-            let groups = shape::groups(kind).into_iter().map(group);
+            let zeros = zeros(kind, codings);
+            let groups = shape::groups(kind).into_iter().map(|group| {
+                let axes = match group.manner {
+                    Manner::Line => group.fields.len(),
+                    Manner::Rotation | Manner::Plain => 1,
+                };
+                GroupTables::new(group, axes, codings, &zeros)
+            });
             KindTables {
                 codings: codings.into(),
-                zeros: zeros(kind, codings),
                 defaults: self.world.defaults(number as u8, codings),
                 mode: None,
                 groups: groups.collect(),
+                zeros,
                 masks_limit: MAX_MASKS,
                 pieces: Vec::new(),
                 streams: vec![Stream::default(); codings.len()],
@@ -139,20 +163,5 @@ impl<'s> Trainer<'s> {
         let bits = symbols::learn(&mut tables, &self.world);
         tables.hash = file::hash(&tables);
         (tables, bits)
-    }
-}
-
-/// A group of which nothing is known yet.
-fn group(group: shape::Group) -> GroupTables {
-    let axes = match group.manner {
-        shape::Manner::Line => group.fields.len(),
-        shape::Manner::Rotation | shape::Manner::Plain => 1,
-    };
-    GroupTables {
-        axes,
-        weights: vec![[0; 4]; GroupTables::weights_len(axes)].into(),
-        levels: vec![0; GroupTables::LEVELS_LEN].into(),
-        first: [0; FIRSTS],
-        group,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::context::{Context, Past, rotation_max};
+use super::super::context::{Context, Past};
 use super::super::motion::{
     self, AGES, MAX_WEIGHT, Quaternion, SPEEDS, TURNS, Times, WEIGHT_CLASSES, Ways, age_class, way,
 };
@@ -215,10 +215,10 @@ fn add_rotation(
     let Some(rows) = rows(sample) else {
         return;
     };
-    let max = rotation_max(kind, group);
+    let ball = &group.ball;
     let whole = |row: &[i32]| -> Quaternion {
         let fields = &group.group.fields;
-        motion::unpack(max, core::array::from_fn(|place| raw(kind, row, fields[place])))
+        motion::unpack(ball, core::array::from_fn(|place| raw(kind, row, fields[place])))
     };
     let [base, earlier, earliest] = rows.map(whole);
     let aligned = |of| motion::aligned(of, &base);
@@ -290,7 +290,8 @@ fn levels(tables: &mut Tables, world: &World) {
             if group.group.manner == Manner::Plain {
                 continue;
             }
-            let off = off(kind, group, &context.groups[place], sample.now);
+            let base = sample.past.base(kind);
+            let off = off(kind, group, &context.groups[place].filled(group, base), sample.now);
             match (&sample.past, times(of, &sample)) {
                 (Past::Full { .. }, Some(times)) => {
                     let pace = pace_of(kind, group, &sample, &times);
@@ -336,9 +337,9 @@ fn off(
 ) -> u64 {
     let fields = &group.group.fields;
     if group.group.manner == Manner::Rotation {
-        let max = rotation_max(kind, group);
+        let ball = &group.ball;
         let largest = raw(kind, now, fields[0]) as usize;
-        let parts = motion::pack(max, &expected.whole, expected.length, largest);
+        let parts = motion::pack(ball, &expected.whole, expected.length, largest);
         let parts = parts.iter().zip(&fields[1..]);
         return parts.map(|(part, field)| u64::from(raw(kind, now, *field).abs_diff(*part))).sum();
     }
@@ -356,9 +357,9 @@ fn pace_of(kind: &KindTables, group: &GroupTables, sample: &Sample<'_>, times: &
     };
     let fields = &group.group.fields;
     if group.group.manner == Manner::Rotation {
-        let max = rotation_max(kind, group);
+        let ball = &group.ball;
         let [base, earlier, earliest] = rows.map(|row| {
-            motion::unpack(max, core::array::from_fn(|place| raw(kind, row, fields[place])))
+            motion::unpack(ball, core::array::from_fn(|place| raw(kind, row, fields[place])))
         });
         let earlier = motion::aligned(earlier, &base);
         let earliest = motion::aligned(earliest, &base);

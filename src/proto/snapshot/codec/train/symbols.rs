@@ -87,7 +87,7 @@ pub(super) fn learn(tables: &mut Tables, world: &World) -> f64 {
 }
 
 /// Counts the chunk of a sample, if it would be sent.
-fn count(tables: &Tables, chunker: &mut Chunker, sample: &Sample<'_>, counter: &mut Counter) {
+fn count(tables: &Tables, chunker: &mut Chunker, sample: &Sample<'_>, counter: &mut impl Sink) {
     let kind = &tables.kinds[sample.kind];
     chunker.context.expect(kind, tables.lags, &sample.past);
     let base = sample.past.base(kind);
@@ -100,6 +100,65 @@ fn count(tables: &Tables, chunker: &mut Chunker, sample: &Sample<'_>, counter: &
     if sent {
         chunker.write(kind, base, sample.now, counter);
     }
+}
+
+/// Bits that samples take, by what they tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    /// The kind.
+    pub kind: String,
+    /// The field; or `None` for what says which fields differ.
+    pub field: Option<String>,
+    /// How many bits, of all samples together.
+    pub bits: f64,
+}
+
+/// Adds up bits by stream, by the codes of finished tables.
+struct Scales<'t> {
+    tables: &'t Tables,
+    /// By kind: of the masks, then of each field.
+    bits: Vec<f64>,
+    at: usize,
+}
+
+impl Sink for Scales<'_> {
+    fn symbol(&mut self, stream: &Stream, context: usize, symbol: u32) {
+        let code = self.tables.code(stream, context);
+        let bits = code.map_or(0, |code| code.word(symbol).1);
+        if let Some(kind) = self.tables.kinds.get(self.at) {
+            let field = kind.streams.iter().position(|of| core::ptr::eq(of, stream));
+            self.bits[field.map_or(0, |field| field + 1)] += f64::from(bits);
+        }
+    }
+
+    fn bits(&mut self, _value: u32, bits: u32) {
+        self.bits[0] += f64::from(bits);
+    }
+}
+
+/// What the samples of a world take with these tables, by kind and field.
+pub(super) fn explain(tables: &Tables, names: &[(String, Vec<String>)], world: &World) -> Vec<Share> {
+    let mut shares = Vec::new();
+    for (number, (kind, fields)) in names.iter().enumerate() {
+        let mut scales = Scales {
+            tables,
+            bits: vec![0.0; fields.len() + 1],
+            at: number,
+        };
+        let mut chunker = Chunker::default();
+        world.each_full(tables.lags, |sample| {
+            if sample.kind == number {
+                count(tables, &mut chunker, &sample, &mut scales);
+            }
+        });
+        let fields = core::iter::once(None).chain(fields.iter().map(|field| Some(field.clone())));
+        shares.extend(fields.zip(scales.bits).map(|(field, bits)| Share {
+            kind: kind.clone(),
+            field,
+            bits,
+        }));
+    }
+    shares
 }
 
 /// What each symbol costs when symbols are this frequent, drawn a little towards `all`.
