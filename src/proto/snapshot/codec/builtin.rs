@@ -22,8 +22,10 @@ const LAGS: Lags = Lags {
 };
 /// Small pieces: their codes are computed for every schema.
 const MASKS: usize = 512;
-/// Levels in two steps, so that a piece has few contexts.
-const SHIFT: u32 = 3;
+/// Levels four by four, so that a piece has few contexts.
+const SHIFT: u32 = 2;
+/// The codes of a piece are counted by a byte.
+const MAX_LOCAL: usize = 256;
 /// An age of each class.
 const AGE: [u64; AGES] = [1, 2, 3, 4, 6, 9, 13, 22];
 /// Shares are whole numbers of this part of one.
@@ -152,7 +154,7 @@ fn group(group: Group, codings: &[Coding], zeros: &[i64]) -> GroupTables {
     }
     let mut first = [LEVELS as u8 - 1; FIRSTS];
     for (first, age) in first.iter_mut().zip(AGE) {
-        *first = level(age * 64);
+        *first = level(40 + age * 24);
     }
     GroupTables {
         weights: weights.into(),
@@ -256,34 +258,42 @@ fn flag_frequencies() -> Vec<u64> {
     (0..1 << VALUE_BITS).map(frequency).collect()
 }
 
-/// The share of each state of a group.
+/// The share of each state of a group. Measured on a simulated crowd, a simulated heap of bodies and recorded matches.
 fn states(of: &GroupTables, level: u64, rests: bool) -> Vec<u64> {
     let members = of.group.fields.len() as u64;
-    // That one field is off.
-    let off = match (of.group.manner, rests) {
-        (Manner::Plain, true) => ONE / 64,
-        (Manner::Plain, false) => ONE / 8,
-        (_, true) => ONE / 24,
+    let error = ERRORS[level.min(LEVELS as u64 - 1) as usize];
+    // That all is as expected; and if it is not, that one field is off.
+    let (expected, off) = match (of.group.manner, rests) {
+        (Manner::Plain, true) => (ONE * 23 / 24, ONE * 7 / 8),
+        (Manner::Plain, false) => (ONE / 2, ONE * 7 / 8),
+        (_, true) => (ONE * 15 / 16, ONE * 9 / 16),
         _ => {
-            let error = ERRORS[level.min(LEVELS as u64 - 1) as usize] / members.max(1);
-            ONE * error / (error + 12)
+            let of_one = error / members.max(1);
+            let off = ONE * of_one / (of_one + 30);
+            (ONE * 12 / (12 + error), off.clamp(ONE * 2 / 5, ONE * 9 / 10))
         }
     };
-    let off = off.clamp(ONE / 256, ONE - ONE / 64);
+    let before = match (of.group.manner, rests) {
+        (Manner::Plain, _) => 0,
+        (_, true) => 1,
+        _ => (ONE - expected) / 24 + 1,
+    };
     let rotation = of.group.manner == Manner::Rotation;
-    let mut shares = Vec::new();
-    for pattern in 0_u32..1 << members {
-        let mut share = ONE;
-        for member in 0..members {
+    let patterns = (1_u32..1 << members).map(|pattern| {
+        (0..members).fold(ONE, |share, member| {
             // The largest component seldom becomes another.
             let off = if rotation && member == 0 { ONE / 64 } else { off };
             let named = pattern >> member & 1 == 1;
-            share = share * if named { off } else { ONE - off } / ONE;
-        }
-        shares.push(share.max(1));
-    }
+            share * if named { off } else { ONE - off } / ONE
+        })
+    });
+    let patterns: Vec<u64> = patterns.collect();
+    let all: u64 = patterns.iter().sum::<u64>().max(1);
+    let rest = ONE.saturating_sub(expected + before);
+    let mut shares = vec![expected];
+    shares.extend(patterns.iter().map(|share| (share * rest / all).max(1)));
     if of.group.manner != Manner::Plain {
-        shares.push(if rests { 1 } else { ONE / 24 });
+        shares.push(before);
     }
     shares
 }
@@ -309,7 +319,7 @@ fn piece(
         .map(|of| {
             let features = 0..radix(of) as u64;
             features
-                .map(|feature| states(of, (feature << SHIFT).saturating_sub(5), feature == 0))
+                .map(|feature| states(of, (feature << SHIFT).saturating_sub(2), feature == 0))
                 .collect()
         })
         .collect();
@@ -326,7 +336,7 @@ fn piece(
             let states = if known {
                 &shares[place][*feature]
             } else {
-                unknown = states(&of[place], 6, of[place].group.manner == Manner::Plain);
+                unknown = states(&of[place], 7, of[place].group.manner == Manner::Plain);
                 &unknown
             };
             let each = masks.iter().flat_map(|mask| states.iter().map(move |state| mask * state / ONE));
@@ -369,15 +379,19 @@ fn piece(
             classes.push(class);
             if class > 0 {
                 // Then a chunk says that something is off.
-                by_symbol[1] = 1;
+                by_symbol[usize::from(symbols[0])] = 1;
             }
         }
         let code = codes.add(&by_symbol);
         let place = local.iter().position(|of| *of == code);
-        map.push(place.unwrap_or_else(|| {
-            local.push(code);
-            local.len() - 1
-        }) as u8);
+        map.push(match place {
+            Some(place) => place as u8,
+            None if local.len() < MAX_LOCAL => {
+                local.push(code);
+                (local.len() - 1) as u8
+            }
+            None => 0,
+        });
     }
     // A stream's codes follow one another.
     let first = codes.codes.len() as u16;

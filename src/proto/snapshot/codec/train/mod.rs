@@ -112,7 +112,7 @@ impl<'s> Trainer<'s> {
     }
 
     /// Where the bits of changes go with these tables, by kind and field: what was recorded, at ages
-    /// of 1 to 24 snapshots. Plain bits that follow a symbol count among the masks.
+    /// of 1 to 24 snapshots.
     #[must_use]
     pub fn explain(&self, tables: &Tables) -> Vec<Share> {
         let names: Vec<_> = self

@@ -119,6 +119,8 @@ struct Scales<'t> {
     /// By kind: of the masks, then of each field.
     bits: Vec<f64>,
     at: usize,
+    /// What was told last: plain bits belong to it.
+    last: usize,
 }
 
 impl Sink for Scales<'_> {
@@ -127,12 +129,13 @@ impl Sink for Scales<'_> {
         let bits = code.map_or(0, |code| code.word(symbol).1);
         if let Some(kind) = self.tables.kinds.get(self.at) {
             let field = kind.streams.iter().position(|of| core::ptr::eq(of, stream));
-            self.bits[field.map_or(0, |field| field + 1)] += f64::from(bits);
+            self.last = field.map_or(0, |field| field + 1);
+            self.bits[self.last] += f64::from(bits);
         }
     }
 
     fn bits(&mut self, _value: u32, bits: u32) {
-        self.bits[0] += f64::from(bits);
+        self.bits[self.last] += f64::from(bits);
     }
 }
 
@@ -144,6 +147,7 @@ pub(super) fn explain(tables: &Tables, names: &[(String, Vec<String>)], world: &
             tables,
             bits: vec![0.0; fields.len() + 1],
             at: number,
+            last: 0,
         };
         let mut chunker = Chunker::default();
         world.each_full(tables.lags, |sample| {
