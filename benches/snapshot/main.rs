@@ -95,7 +95,7 @@ fn main() -> Result<()> {
         let shares = trainer.explain(world.schema.tables());
         let all: f64 = shares.iter().map(|share| share.bits).sum();
         for share in shares {
-            println!("{} {:?} {:.2}", share.kind, share.field, share.bits / all * 100.0);
+            if share.bits > 0.0 { print!("{} {:?} {:.1} ", share.kind, share.field.unwrap_or_default(), share.bits / 1e5); } let _ = all;
         }
     }
     match options.clients {

@@ -3,7 +3,7 @@
 //!
 //! Whole numbers only, so that both ends make the same ones. Knows shapes. Has seen no world.
 
-use super::super::quantity::Coding;
+use super::super::quantity::{Coding, Motion};
 use super::super::schema::Kind;
 use super::motion::{AGES, MAX_WEIGHT, SPEEDS, TURNS, WEIGHT_CLASSES, Weights};
 use super::prefix::{PrefixCode, lengths_for};
@@ -52,7 +52,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
     let kinds = kinds.iter().zip(codings).map(|(kind, codings)| {
         let zeros = zeros(kind, codings);
         let groups = shape::groups(kind).into_iter();
-        let groups: Vec<_> = groups.map(|of| group(of, codings, &zeros)).collect();
+        let groups: Vec<_> = groups.map(|of| group(of, kind, codings, &zeros)).collect();
         let stream = |field: usize| -> Stream {
             let Some(of) = groups.iter().find(|of| of.group.fields.contains(&field)) else {
                 return Stream::default();
@@ -138,17 +138,37 @@ impl Codes {
     }
 }
 
+/// How a group moves, as its fields say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pull {
+    /// It does not.
+    None,
+    /// It goes on.
+    Steady,
+    /// It may go anywhere.
+    Loose,
+}
+
 /// What is known of a group's motion.
-fn group(group: Group, codings: &[Coding], zeros: &[i64]) -> GroupTables {
+fn group(group: Group, kind: &Kind, codings: &[Coding], zeros: &[i64]) -> GroupTables {
     let (mut weights, mut levels) = (Vec::new(), Vec::new());
-    let moves = group.manner != Manner::Plain;
+    let goes_on = |field: &usize| {
+        let motion = kind.fields.get(*field).map(|field| field.motion);
+        motion == Some(Motion::Linear)
+    };
+    let pull = match group.manner {
+        Manner::Plain => Pull::None,
+        Manner::Rotation => Pull::Steady,
+        Manner::Line if group.fields.iter().all(goes_on) => Pull::Steady,
+        Manner::Line => Pull::Loose,
+    };
     for age in AGE {
         for class in 0..WEIGHT_CLASSES {
-            weights.push(if moves { weight(class) } else { [0; 4] });
+            weights.push(weight(class, pull));
         }
         for speed in 0..SPEEDS {
             for turn in 0..TURNS {
-                levels.push(level(error(age, speed, turn)));
+                levels.push(level(error(age, speed, turn, pull)));
             }
         }
     }
@@ -164,14 +184,17 @@ fn group(group: Group, codings: &[Coding], zeros: &[i64]) -> GroupTables {
     }
 }
 
-/// How far it goes on: all the way when steady, half when it turns.
-fn weight(class: usize) -> Weights {
+/// How far it goes on: all the way when steady, part of it when it turns.
+fn weight(class: usize, pull: Pull) -> Weights {
     let (speed, steadiness) = (class / 3, class % 3);
-    let share = match (speed, steadiness) {
-        (0 | 1, _) => 0,
-        (_, 0) => 64,
-        (_, 1) => 48,
-        _ => 24,
+    let share = match (pull, speed, steadiness) {
+        (Pull::None, ..) | (_, 0 | 1, _) => 0,
+        (Pull::Steady, _, 0) => 64,
+        (Pull::Steady, _, 1) => 52,
+        (Pull::Steady, ..) => 32,
+        (Pull::Loose, _, 0) => 48,
+        (Pull::Loose, _, 1) => 24,
+        (Pull::Loose, ..) => 16,
     };
     let late = (ONE * share / 64) as i32 / LAGS.earlier as i32;
     [late.min(MAX_WEIGHT), 0, 0, 0]
@@ -183,11 +206,17 @@ const fn size(bits: usize) -> u64 {
 }
 
 /// How far off a prediction may be, in sixteenths of a step.
-const fn error(age: u64, speed: usize, turn: usize) -> u64 {
+const fn error(age: u64, speed: usize, turn: usize, pull: Pull) -> u64 {
     if speed == 0 && turn == 0 {
         return 16;
     }
-    10 + age * size(turn) / 4 + age * size(speed) / 16
+    match pull {
+        // What was not foreseen adds up twice: in the speed, then in the way.
+        Pull::None | Pull::Steady => {
+            10 + age * age * speed as u64 * 2 + age * (size(turn) / 5 + size(speed) / 32)
+        }
+        Pull::Loose => 20 * age + age * (size(speed) + size(turn)) / 12,
+    }
 }
 
 fn level(error: u64) -> u8 {
@@ -377,9 +406,9 @@ fn piece(
                 _ => 0,
             };
             classes.push(class);
-            if class > 0 {
-                // Then a chunk says that something is off.
-                by_symbol[usize::from(symbols[0])] = 1;
+            if class > 0 && is_first {
+                // Then a chunk says that something is off, here or in another piece.
+                by_symbol[usize::from(symbols[0])] /= 8;
             }
         }
         let code = codes.add(&by_symbol);
