@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use tickwire::game::recording::{Header, RecordedFrame};
 use tickwire::id::EntityId;
 use tickwire::proto::snapshot::{

@@ -1,6 +1,7 @@
 //! The recorder beside a world: it never makes the world wait, and says what it could not keep.
 
 use std::io::{self, Cursor, Write};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 
 use tickwire::game::recording::Header;
@@ -112,16 +113,39 @@ fn frames_dropped_at_the_very_end_are_counted_too() {
     assert_eq!(read_all(&gate.bytes()).expect("a recording").0, taken);
 }
 
+/// An output that can be seen to be let go.
+struct Held {
+    gate: Gate,
+    /// Its other end hears when it is gone.
+    _held: Sender<()>,
+}
+
+impl Write for Held {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gate.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_recorder_that_nobody_holds_any_more_closes_its_file() {
     let mut world = World::new(&small_schema(), 13, 2);
     let gate = Gate::default();
+    let (held, let_go) = channel();
+    let output = Held {
+        gate: gate.clone(),
+        _held: held,
+    };
     let (recorder, mut feed) =
-        Recorder::to_output(gate.clone(), world.header(), "left").expect("a thread");
+        Recorder::to_output(output, world.header(), "left").expect("a thread");
     let taken = show(&mut world, &mut feed, &recorder, 10);
-    drop(feed);
-    let summary = recorder.finish().expect("it takes everything");
-    assert_eq!(summary.frames, 10);
+    drop((recorder, feed));
+    let_go.recv().expect_err("nothing is ever sent");
+    let recording = Recording::read(Cursor::new(gate.bytes())).expect("a recording");
+    assert_eq!(recording.ending(), Ending::Clean);
     assert_eq!(read_all(&gate.bytes()).expect("a recording").0, taken);
 }
 

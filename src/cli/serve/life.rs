@@ -141,10 +141,10 @@ fn open(plan: Plan) -> anyhow::Result<Running> {
         .transpose()?;
     // Last of all: a file that is made stays.
     let recorder = record.map(|record| open_recorder(&record, header));
-    let recorder = recorder.transpose()?.map(|(recorder, mut feed)| {
+    let (recorder, feed) = recorder.transpose()?.unzip();
+    if let Some(mut feed) = feed {
         server = server.on_frame(Box::new(move |frame| feed.record(frame)));
-        recorder
-    });
+    }
     if is_key_own {
         warn!(
             "no private key was given: this one ends with the process, and tokens go to loopback only"

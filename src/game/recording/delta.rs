@@ -17,7 +17,7 @@ use super::bytes::{put_signed, put_varint, signed, varint};
 use super::frame::{RecordedFrame, RecordedRow};
 use super::values::ValueRanges;
 use crate::id::EntityId;
-use crate::proto::snapshot::KindId;
+use crate::proto::snapshot::{KindId, Schema};
 use crate::proto::wire::ByteReader;
 use crate::time::Tick;
 
@@ -120,7 +120,7 @@ pub(super) fn delta(
             now.push(row);
         }
         let was = old.next_if(|row| row.id.slot == slot);
-        read_change(bytes, &mut now, slot, was, (change & 3, ranges))?;
+        read_change(bytes, &mut now, (slot, change & 3), was, ranges)?;
     }
     old.for_each(|row| now.push(row));
     let hash = bytes.u64().ok_or(FormatError::Cut)?;
@@ -135,16 +135,16 @@ pub(super) fn delta(
 fn read_change(
     bytes: &mut ByteReader<'_>,
     now: &mut RecordedFrame,
-    slot: u16,
+    (slot, what): (u16, u32),
     was: Option<RecordedRow<'_>>,
-    (what, ranges): (u32, &ValueRanges),
+    ranges: &ValueRanges,
 ) -> Result<(), FormatError> {
-    let was = was.ok_or(FormatError::Empty(slot.into()));
-    let row = match what {
-        GONE => return was.map(drop),
+    let was = || was.ok_or(FormatError::Empty(slot.into()));
+    let (entity, kind) = match what {
+        GONE => return was().map(drop),
         PLACED => read_row(bytes, now, slot, ranges)?,
         CHANGED => {
-            let was = was?;
+            let was = was()?;
             now.push(was);
             read_differences(bytes, now.last_values())?;
             (was.id, was.kind)
@@ -154,7 +154,7 @@ fn read_change(
             return Err(FormatError::Unknown { what, number });
         }
     };
-    let ((entity, kind), values) = (row, now.last_values());
+    let values = now.last_values();
     match ranges.first_wrong(kind, values) {
         None => Ok(()),
         Some(field) => Err(FormatError::Value {
@@ -182,7 +182,7 @@ fn read_row(
         what: "kind",
         number: kind.0.into(),
     })?;
-    let mut all = [0; crate::proto::snapshot::Schema::MAX_FIELDS];
+    let mut all = [0; Schema::MAX_FIELDS];
     let values = all.get_mut(..fields).unwrap_or_default();
     for value in &mut *values {
         *value = signed(bytes)?;
