@@ -91,6 +91,7 @@
 //! | want typed messages | [`proto::channel::Message`]: serde in, bytes out |
 //! | issue connect tokens | [`proto::netcode::TokenSpec`], anywhere; `server::TokenIssuer` with the system's clock and randomness |
 //! | want sessions and nothing else | [`proto::netcode`]: netcode 1.02, both ends |
+//! | record a world and read it again | `recording::Recorder` beside a server, `recording::Recording` |
 //! | test under bad networks | `netsim`, and `tools::bots` for headless clients |
 //!
 //! [`prelude`] has the names that most games use.
@@ -120,7 +121,7 @@
 //! |---|---|---|
 //! | none | [`proto`], [`game`], [`time`], [`id`] | no socket, no thread, no runtime |
 //! | `client` | [`client`] | the standard library's socket |
-//! | `server` | `server`, `netsim`, `game::arena` | tokio |
+//! | `server` | `server`, `recording`, `netsim`, `game::arena` | tokio, zstd |
 //! | `tools` | `tools`: headless bots and their report | `client` and `server` |
 //! | `cli` (default) | `cli`, the program `tickwire` | all of it |
 //!
@@ -143,6 +144,8 @@ mod names;
 #[cfg(any(test, feature = "server", feature = "tools"))]
 pub mod netsim;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod recording;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod time;

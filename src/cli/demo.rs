@@ -1,6 +1,7 @@
 //! `tickwire demo`: a server and its bots in one process.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -37,6 +38,9 @@ pub(super) struct Arguments {
     /// Where the world, the bots and the network begin
     #[arg(long, value_name = "N", default_value = "1", value_parser = value::number)]
     seed: u64,
+    /// New file into which every frame of the world is recorded
+    #[arg(long, value_name = "FILE", value_parser = value::path)]
+    record: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArguments,
     /// Print one JSON object at the end, and nothing else, on stdout
@@ -71,6 +75,7 @@ impl Arguments {
             snapshot_rate: self.snapshot_rate,
             seed: self.seed,
             network: self.network.conditions(),
+            record: self.record.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line: each command is a page that arranges parts which exist without it.
 //!
-//! Exit codes: 0 all went well; 1 something outside was not as needed (a port in use, a missing file);
+//! Exit codes: 0 all went well; 1 something outside was not as needed (a port in use, a missing file, a damaged recording);
 //! 2 the command line itself, a variable or the configuration is wrong; 128 and a signal's number: it
 //! came twice.
 
@@ -10,6 +10,7 @@ mod key;
 mod log;
 mod manual;
 mod network;
+mod replay;
 mod screen;
 mod secret;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Bots(bots::Arguments),
     /// Run the arena for clients from elsewhere
     Serve(serve::Arguments),
+    /// Verify a recording frame by frame, and say what it holds
+    Replay(replay::Arguments),
     /// Issue one connect token, as a backend would
     Token(token::Arguments),
     /// Make a private key for servers and the backend that issues tokens
@@ -70,6 +73,7 @@ impl Command {
             Self::Demo(arguments) => demo::run(arguments).map(done),
             Self::Bots(arguments) => bots::run(arguments).map(done),
             Self::Serve(arguments) => serve::run(arguments),
+            Self::Replay(arguments) => replay::run(arguments),
             Self::Token(arguments) => token::run(arguments).map(done),
             Self::Key(arguments) => key::run(arguments).map(done),
             Self::Completions(arguments) => {

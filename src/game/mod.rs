@@ -87,6 +87,8 @@ pub mod arena;
 mod inputs;
 mod outbox;
 mod pace;
+#[cfg(feature = "server")]
+pub mod recording;
 mod simulation;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +20,12 @@ use rand::rngs::{ChaCha20Rng, SysRng};
 use crate::client::ClientConfig;
 use crate::game::Game as _;
 use crate::game::arena::{Arena, ArenaConfig, Walls};
+use crate::game::recording::Header;
 use crate::id::ClientId;
 use crate::netsim::{LinkConditions, ProfileConditions};
 use crate::proto::netcode::Key;
 use crate::proto::snapshot::{TickFrame, ViewConfig};
+use crate::recording::{Feed, Recorder, RecordingError};
 use crate::server::metrics::ServerStats;
 use crate::server::{Server, ServerConfig, ServerError, ServerHandle, TokenIssuer};
 use crate::time::{Tick, TickRate};
@@ -51,6 +54,8 @@ pub struct DemoConfig {
     pub seed: u64,
     /// The network under each bot, each way.
     pub network: LinkConditions,
+    /// The new file into which the world is recorded.
+    pub record: Option<PathBuf>,
 }
 
 /// Why there is no demo.
@@ -69,6 +74,14 @@ pub enum DemoError {
     /// The bots could not start.
     #[error("cannot start the bots: {0}")]
     Swarm(#[from] SwarmError),
+    /// The recording could not begin.
+    #[error("cannot record into {file}: {problem}", file = file.display())]
+    Recording {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        problem: RecordingError,
+    },
     /// A thread of the runtime ended by a panic, which is a bug.
     #[error("a thread of the demo ended by a panic: {0}")]
     Panicked(String),
@@ -94,6 +107,7 @@ pub struct Demo {
     server: ServerHandle,
     swarm: Swarm,
     archive: Arc<FrameArchive>,
+    recorder: Option<Recorder>,
     walls: Walls,
 }
 
@@ -116,10 +130,18 @@ impl Demo {
         let (walls, schema) = (arena.world().walls().clone(), arena.schema());
         let server_config = server_config(&config, key.clone());
         let link = Arc::clone(&server_config.link);
+        let every = server_config.snapshot_every().into();
+        let header = Header::new(Arc::clone(&schema), config.tick_rate, every);
+        let server = Server::bind(server_config, arena)?;
+        let (recorder, mut feed) = record(&config, header)?.unzip();
         let keeper = Arc::clone(&archive);
-        let server = Server::bind(server_config, arena)?
-            .on_frame(Box::new(move |frame| keeper.keep(frame)))
-            .start()?;
+        let server = server.on_frame(Box::new(move |frame| {
+            keeper.keep(frame);
+            if let Some(feed) = &mut feed {
+                feed.record(frame);
+            }
+        }));
+        let server = server.start()?;
 
         let address = server.local_addr();
         let swarm = SwarmConfig {
@@ -146,6 +168,7 @@ impl Demo {
             server,
             swarm,
             archive,
+            recorder,
             walls,
         })
     }
@@ -190,6 +213,7 @@ impl Demo {
             server,
             swarm,
             archive,
+            recorder,
             ..
         } = self;
         let last = archive.newest().map_or(Tick(0), |frame| frame.tick());
@@ -199,9 +223,28 @@ impl Demo {
         tokio::time::sleep(aftermath(&config.network) + ticks_to_come).await;
         let stats = server.stats();
         let books = off_the_runtime(move || swarm.finish()).await?;
-        off_the_runtime(move || server.shutdown("the demo is over")).await??;
+        off_the_runtime(move || {
+            let outcome = server.shutdown("the demo is over");
+            // How it went is in the log; a recording that failed is no failure of the demo.
+            drop(recorder.map(Recorder::finish));
+            outcome
+        })
+        .await??;
         Ok(DemoReport::new(config.bots, &stats, books))
     }
+}
+
+/// Begins the recording, if there is to be one.
+fn record(config: &DemoConfig, header: Header) -> Result<Option<(Recorder, Feed)>, DemoError> {
+    let Some(file) = &config.record else {
+        return Ok(None);
+    };
+    let recorder = Recorder::create(file, header);
+    let recorder = recorder.map_err(|problem| DemoError::Recording {
+        file: file.clone(),
+        problem,
+    })?;
+    Ok(Some(recorder))
 }
 
 /// Runs what waits for threads where it keeps nobody from running.

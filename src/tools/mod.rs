@@ -4,6 +4,7 @@ pub mod archive;
 pub mod bots;
 pub mod demo;
 pub mod descriptors;
+pub mod replay;
 pub mod report;
 pub mod socket;
 pub mod tokens;

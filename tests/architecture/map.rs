@@ -35,12 +35,13 @@ pub(crate) const ROOMS: &[Room] = &[
     room("game",           "game/",                     "root proto/wire proto/snapshot"),
     room("game/arena",     "game/arena/",               "root proto/wire proto/snapshot game"),
     room("netsim",         "netsim/",                   "root"),
+    room("recording",      "recording/",                "root proto/snapshot game"),
     room("client",         "client/",                   "root proto/* proto game"),
     room("server",         "server/",                   "root proto/* proto game"),
-    room("tools",          "tools/",                    "root proto/* proto game game/* netsim client server"),
-    room("cli",            "cli/",                      "root proto/* proto game game/* netsim client server tools"),
+    room("tools",          "tools/",                    "root proto/* proto game game/* netsim recording client server"),
+    room("cli",            "cli/",                      "root proto/* proto game game/* netsim recording client server tools"),
     room("program",        "main.rs",                   "cli"),
-    room("tour",           "lib.rs",                    "root proto/* proto game game/* netsim client server tools cli"),
+    room("tour",           "lib.rs",                    "root proto/* proto game game/* netsim recording client server tools cli"),
 ];
 
 /// One dependency of `Cargo.toml`.
@@ -85,6 +86,7 @@ pub(crate) const HOMES: &[Home] = &[
     home("tracing",            "everywhere"),
     home("tracing-subscriber", "cli/ main.rs"),
     home("zeroize",            "proto/netcode/"),
+    home("zstd",               "recording/pack.rs"),
 ];
 
 impl Room {

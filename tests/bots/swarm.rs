@@ -80,6 +80,7 @@ fn a_demo_compares_every_snapshot_and_finds_no_difference() {
         snapshot_rate: TickRate::HZ_30,
         seed: 3,
         network: LinkConditions::PERFECT,
+        record: None,
     });
     let demo = demo.expect("a server and its bots");
     let mut pictures = 0;

@@ -10,5 +10,6 @@ mod demo;
 mod files;
 mod kit;
 mod life;
+mod record;
 mod refusals;
 mod settings;

@@ -8,11 +8,14 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, field, info, warn};
 
 use super::notify::Notifier;
-use super::plan::Plan;
+use super::plan::{Plan, RecordPlan};
 use crate::cli::Failure;
 use crate::cli::log::LogControl;
 use crate::cli::settings::{Resolved, Sources};
+use crate::game::Game as _;
 use crate::game::arena::Arena;
+use crate::game::recording::Header;
+use crate::recording::{Feed, Recorder};
 use crate::server::admin::{Admin, AdminHandle};
 use crate::server::signal::{Signal, Signals};
 use crate::server::{Server, ServerControl, ServerError, ServerHandle};
@@ -51,7 +54,11 @@ async fn live(
 ) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let grace = plan.grace;
-    let (handle, admin) = open(plan)?;
+    let Running {
+        handle,
+        admin,
+        recorder,
+    } = open(plan)?;
     let mut notifier = Notifier::from_environment();
     let mut watchdog = notifier.watchdog().map(watchdog);
     notifier.ready();
@@ -80,7 +87,12 @@ async fn live(
         signal = signal.map_or("none", Signal::name),
         "shutting down"
     );
-    let ending = end(handle, admin, grace, &mut notifier, watchdog);
+    let running = Running {
+        handle,
+        admin,
+        recorder,
+    };
+    let ending = end(running, grace, &mut notifier, watchdog);
     tokio::select! {
         ended = ending => {
             ended.map_err(anyhow::Error::from)?;
@@ -94,18 +106,32 @@ async fn live(
     }
 }
 
+/// A server and what runs beside it.
+struct Running {
+    handle: ServerHandle,
+    admin: Option<AdminHandle>,
+    recorder: Option<Recorder>,
+}
+
 /// Opens everything, so that nothing has begun when something cannot be; then starts it.
-fn open(plan: Plan) -> anyhow::Result<(ServerHandle, Option<AdminHandle>)> {
+fn open(plan: Plan) -> anyhow::Result<Running> {
     let Plan {
         server: config,
         arena,
         admin,
+        record,
         is_key_own,
         ..
     } = plan;
     let (key, protocol_id) = (config.key.clone(), config.protocol_id);
     let mut public = config.public_addresses.clone();
-    let server = Server::bind(config, Arena::new(arena))?;
+    let arena = Arena::new(arena);
+    let header = Header::new(
+        arena.schema(),
+        config.tick_rate,
+        config.snapshot_every().into(),
+    );
+    let mut server = Server::bind(config, arena)?;
     let listen = server.local_addr();
     if public.is_empty() {
         public.push(listen);
@@ -113,6 +139,12 @@ fn open(plan: Plan) -> anyhow::Result<(ServerHandle, Option<AdminHandle>)> {
     let admin = admin
         .map(|admin| Admin::bind(admin.config(key, protocol_id, public.clone(), is_key_own)))
         .transpose()?;
+    // Last of all: a file that is made stays.
+    let recorder = record.map(|record| open_recorder(&record, header));
+    let (recorder, feed) = recorder.transpose()?.unzip();
+    if let Some(mut feed) = feed {
+        server = server.on_frame(Box::new(move |frame| feed.record(frame)));
+    }
     if is_key_own {
         warn!(
             "no private key was given: this one ends with the process, and tokens go to loopback only"
@@ -124,7 +156,15 @@ fn open(plan: Plan) -> anyhow::Result<(ServerHandle, Option<AdminHandle>)> {
         .as_ref()
         .map(|admin| field::display(admin.local_addr()));
     info!(%listen, ?public, admin = port, "serving");
-    Ok((handle, admin))
+    Ok(Running {
+        handle,
+        admin,
+        recorder,
+    })
+}
+
+fn open_recorder(record: &RecordPlan, header: Header) -> anyhow::Result<(Recorder, Feed)> {
+    Recorder::create(&record.path, header).with_context(|| record.said.clone())
 }
 
 /// The next wish to stop; at the end nothing is reloaded any more.
@@ -158,12 +198,16 @@ fn feed(notifier: &mut Notifier, control: &ServerControl) {
 
 /// Warns everybody, waits for the grace time if there is anybody, and ends the server.
 async fn end(
-    handle: ServerHandle,
-    admin: Option<AdminHandle>,
+    running: Running,
     grace: Duration,
     notifier: &mut Notifier,
     mut watchdog: Option<Interval>,
 ) -> Result<(), ServerError> {
+    let Running {
+        handle,
+        admin,
+        recorder,
+    } = running;
     let control = handle.control();
     control.refuse_newcomers();
     // Somebody who asked the server itself to end has seen to the warning.
@@ -180,6 +224,10 @@ async fn end(
     }
     let ended = tokio::task::spawn_blocking(move || {
         let outcome = handle.shutdown(FAREWELL);
+        if let Some(recorder) = recorder {
+            // How it went is in the log; a recording that failed is no failure of the server.
+            let _ = recorder.finish();
+        }
         // Last: until here it can be asked how the end goes.
         if let Some(admin) = admin {
             admin.stop();

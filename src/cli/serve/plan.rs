@@ -5,6 +5,7 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -30,10 +31,18 @@ pub(super) struct Plan {
     pub(super) server: ServerConfig,
     pub(super) arena: ArenaConfig,
     pub(super) admin: Option<AdminPlan>,
+    pub(super) record: Option<RecordPlan>,
     /// From the warning to the end.
     pub(super) grace: Duration,
     /// The key is known to nobody else and ends with the process.
     pub(super) is_key_own: bool,
+}
+
+/// What will be recorded, and in whose words it was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct RecordPlan {
+    pub(super) path: PathBuf,
+    pub(super) said: String,
 }
 
 /// What will run for the operator.
@@ -104,6 +113,10 @@ impl Plan {
             server,
             arena,
             admin: admin(settings)?,
+            record: values.record.clone().map(|path| RecordPlan {
+                path,
+                said: settings.said("record"),
+            }),
             grace: values.shutdown_grace,
             is_key_own,
         })

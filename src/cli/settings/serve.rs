@@ -102,6 +102,8 @@ settings! {
             snapshot_bytes: usize = Row::one("BYTES").default("1100"), one(within(256, 8_192));
             /// Where the world begins
             seed: u64 = Row::one("N").default("1"), one(value::number);
+            /// New file into which every frame of the world is recorded
+            record: Option<PathBuf> = Row::one("FILE").unset("nothing is recorded"), maybe(value::path);
         }
         "Limits": {
             /// Datagrams a second, and at once, from all addresses without a session of one network (IPv4 /24, IPv6 /48)
