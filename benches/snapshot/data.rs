@@ -12,32 +12,32 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use tickwire::id::EntityId;
-pub use tickwire::proto::snapshot::Schema;
+pub(crate) use tickwire::proto::snapshot::Schema;
 use tickwire::proto::snapshot::{Blend, Field, Kind, KindId, Motion, Quantity};
 
 /// An entity at one tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    pub id: EntityId,
-    pub kind: KindId,
-    pub values: Vec<i32>,
+pub(crate) struct Row {
+    pub(crate) id: EntityId,
+    pub(crate) kind: KindId,
+    pub(crate) values: Vec<i32>,
 }
 
 /// A world as it was, tick by tick.
-pub struct World {
-    pub schema: Arc<Schema>,
+pub(crate) struct World {
+    pub(crate) schema: Arc<Schema>,
     /// Slots there are.
-    pub entities: usize,
+    pub(crate) entities: usize,
     /// Bits of a row as it is, without any compression.
-    pub raw_bits: usize,
+    pub(crate) raw_bits: usize,
     /// By tick: who is there, by slot.
-    pub ticks: Vec<Vec<Row>>,
+    pub(crate) ticks: Vec<Vec<Row>>,
 }
 
 const MAGIC: &[u8; 8] = b"ARENA01\0";
 
 /// Reads a file. How many entities there are is told by its name, its header, or `entities`.
-pub fn read(path: &Path, entities: Option<usize>) -> Result<World> {
+pub(crate) fn read(path: &Path, entities: Option<usize>) -> Result<World> {
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut decoder = zstd::Decoder::new(file)?;
     decoder.window_log_max(27)?;
@@ -187,7 +187,7 @@ fn arena_schema(entities: usize) -> Result<Schema> {
 
 impl World {
     /// The same world several times side by side, until it has so many entities.
-    pub fn tiled(&self, entities: usize) -> Result<Self> {
+    pub(crate) fn tiled(&self, entities: usize) -> Result<Self> {
         let schema = Schema::clone(&self.schema).with_max_entities(entities as u32)?;
         let tick = |rows: &Vec<Row>| {
             let copies = 0..entities.div_ceil(self.entities);

@@ -64,12 +64,27 @@ struct Options {
     /// Each client sees so many entities of 1998, each another part of the world.
     #[arg(long, value_name = "N")]
     visible: Option<usize>,
+    /// Whether clients that hold and see the same are told from one writing, as in the product.
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = on_or_off)]
+    equal_views: OnOff,
     /// One JSON object and nothing else.
     #[arg(long)]
     json: bool,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy)]
+struct OnOff(bool);
+
+fn on_or_off(text: &str) -> Result<OnOff, String> {
+    match text {
+        "on" => Ok(OnOff(true)),
+        "off" => Ok(OnOff(false)),
+        _ => Err("allowed is on or off".to_owned()),
+    }
 }
 
 fn main() -> Result<()> {
@@ -84,20 +99,6 @@ fn main() -> Result<()> {
             with_tables(world, tables)?
         }
     };
-    if std::env::var("EXPLAIN").is_ok() {
-        let mut trainer = Trainer::new(&world.schema);
-        for (tick, rows) in world.ticks.iter().enumerate() {
-            trainer.begin(tickwire::time::Tick(tick as u32));
-            for row in rows {
-                trainer.put(row.id, row.kind, &row.values);
-            }
-        }
-        let shares = trainer.explain(world.schema.tables());
-        let all: f64 = shares.iter().map(|share| share.bits).sum();
-        for share in shares {
-            if share.bits > 0.0 { print!("{} {:?} {:.1} ", share.kind, share.field.unwrap_or_default(), share.bits / 1e5); } let _ = all;
-        }
-    }
     match options.clients {
         None => alone(&options, &world),
         Some(clients) => crowd(&options, &world, clients),
@@ -137,7 +138,8 @@ struct Alone {
 
 /// Two clients with one history: what the first pays more than the second is what they share.
 fn alone(options: &Options, world: &World) -> Result<()> {
-    let mut stage = Stage::new(world)?;
+    // Two clients with equal views: each is to assemble its own.
+    let mut stage = Stage::new(world, false)?;
     let age = options.age;
     let client = |index| Client::new(world, index, age, (0.0, 1.0));
     let mut clients = [client(0), client(1)];
@@ -220,7 +222,7 @@ fn crowd(options: &Options, world: &World, count: usize) -> Result<()> {
             Client::new(world, index as u32, age, sight(index))
         })
         .collect();
-    let mut stage = Stage::new(world)?;
+    let mut stage = Stage::new(world, options.equal_views.0)?;
     let mut scratch = Scratch::new();
     let mut times = Vec::new();
     let (mut bytes, mut parts, mut mismatches) = (0, 0, 0);

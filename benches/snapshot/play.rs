@@ -18,7 +18,7 @@ const ROOM: usize = 1 << 16;
 const FIRST: u32 = 64;
 
 /// Publishes a recorded world.
-pub struct Stage<'w> {
+pub(crate) struct Stage<'w> {
     world: &'w World,
     history: FrameHistory,
 }
@@ -29,19 +29,18 @@ fn position(slot: u16, spread: bool) -> [f32; 3] {
 }
 
 impl<'w> Stage<'w> {
-    pub fn new(world: &'w World) -> Result<Self> {
+    pub(crate) fn new(world: &'w World, equal_views: bool) -> Result<Self> {
         let config = FrameConfig {
             snapshot_every: 1,
             cell_size: 64.0,
         };
-        Ok(Self {
-            world,
-            history: FrameHistory::new(Arc::clone(&world.schema), config)?,
-        })
+        let mut history = FrameHistory::new(Arc::clone(&world.schema), config)?;
+        history.share_equal_views(equal_views);
+        Ok(Self { world, history })
     }
 
     /// The frame of a tick; each client looks from where `center` says.
-    pub fn publish(
+    pub(crate) fn publish(
         &mut self,
         tick: usize,
         spread: bool,
@@ -63,9 +62,9 @@ impl<'w> Stage<'w> {
 }
 
 /// One client: what it is told, and when it says that it has heard.
-pub struct Client {
-    pub slot: ClientSlot,
-    pub center: f32,
+pub(crate) struct Client {
+    pub(crate) slot: ClientSlot,
+    pub(crate) center: f32,
     age: usize,
     view: ClientView,
     replica: Replica,
@@ -74,7 +73,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(world: &World, index: u32, age: usize, (center, radius): (f32, f32)) -> Self {
+    pub(crate) fn new(world: &World, index: u32, age: usize, (center, radius): (f32, f32)) -> Self {
         let slot = ClientSlot {
             index,
             generation: 0,
@@ -96,14 +95,14 @@ impl Client {
     }
 
     /// Hears the acknowledgement of the snapshot that is now as old as this client's always are.
-    pub fn hear(&mut self, tick: usize) {
+    pub(crate) fn hear(&mut self, tick: usize) {
         if let Some(acked) = tick.checked_sub(self.age) {
             self.view.acked(acked as u64 + 1);
         }
     }
 
     /// Tells a frame, and says how many bytes that took and how long.
-    pub fn tell(
+    pub(crate) fn tell(
         &mut self,
         tick: usize,
         frame: &Arc<TickFrame>,
@@ -116,7 +115,7 @@ impl Client {
     }
 
     /// Lets the replica read what was told, and says how long that took.
-    pub fn read(&mut self) -> Result<Duration> {
+    pub(crate) fn read(&mut self) -> Result<Duration> {
         let part = &self.part[..self.len];
         let begun = Instant::now();
         let applied = self.replica.receive(part).context("the replica refuses a part")?;
@@ -127,7 +126,7 @@ impl Client {
 
     /// How many rows of the replica are not those of the world, or are missing, or should not be
     /// there. `sees` says which slots it should have.
-    pub fn mismatches(&self, rows: &[Row], sees: impl Fn(u16) -> bool) -> usize {
+    pub(crate) fn mismatches(&self, rows: &[Row], sees: impl Fn(u16) -> bool) -> usize {
         let Some(snapshot) = self.replica.newest() else {
             return rows.len();
         };

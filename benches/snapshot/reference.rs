@@ -8,23 +8,23 @@ use crate::data::{Row, World};
 
 /// Bytes a snapshot takes on average, by way of coding.
 #[derive(Debug, Default, Serialize)]
-pub struct References {
+pub(crate) struct References {
     /// Every field of every entity in as many bits as it needs.
-    pub quantised_bits: f64,
+    pub(crate) quantised_bits: f64,
     /// bincode of the whole rows.
-    pub bincode: f64,
+    pub(crate) bincode: f64,
     /// The same, compressed with lz4.
     pub bincode_lz4: f64,
     /// The same, with zstd, level 3.
-    pub bincode_zstd: f64,
+    pub(crate) bincode_zstd: f64,
     /// The same, with the baseline as dictionary.
-    pub bincode_zstd_baseline: f64,
+    pub(crate) bincode_zstd_baseline: f64,
 }
 
 /// Every so manyth snapshot is coded: it is slow, and the mean is what counts.
 const EVERY: usize = 10;
 
-pub fn measure(world: &World, age: usize, skip: usize) -> Result<References> {
+pub(crate) fn measure(world: &World, age: usize, skip: usize) -> Result<References> {
     let mut sums = References::default();
     let mut count = 0.0;
     for tick in (skip.max(age)..world.ticks.len()).step_by(EVERY) {

@@ -9,7 +9,10 @@ use anyhow::{Context as _, anyhow};
 
 use super::network::NetworkArguments;
 use super::ticker::{Ticker, bar};
-use super::{ARENA_PROTOCOL_ID, DEFAULT_ADMIN, DEFAULT_LISTEN, Failure, log, secret, value};
+use super::{
+    ARENA_PROTOCOL_ID, DEFAULT_ADMIN, DEFAULT_LISTEN, Failure, log, secret, tables, value,
+};
+use crate::proto::snapshot::Schema;
 use crate::client::ClientConfig;
 use crate::game::arena;
 use crate::id::ClientId;
@@ -57,6 +60,9 @@ pub(super) struct Arguments {
     /// Where the bots and the network begin
     #[arg(long, value_name = "N", default_value = "1", value_parser = value::number)]
     seed: u64,
+    /// File with the tables that the server has [default: the built-in ones]
+    #[arg(long, value_name = "FILE", value_parser = value::path)]
+    tables: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArguments,
     /// Print one JSON object at the end, and nothing else, on stdout
@@ -91,7 +97,7 @@ fn server_address(text: &str) -> Result<SocketAddr, String> {
 /// Runs the bots.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     log::install().map_err(Failure::Usage)?;
-    let swarm = Swarm::start(swarm_config(arguments), token_source(arguments)?)
+    let swarm = Swarm::start(swarm_config(arguments)?, token_source(arguments)?)
         .map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -127,15 +133,19 @@ fn token_source(arguments: &Arguments) -> Result<Box<dyn TokenSource>, Failure> 
     Ok(Box::new(TokenService::new(url)))
 }
 
-fn swarm_config(arguments: &Arguments) -> SwarmConfig {
-    SwarmConfig {
+fn swarm_config(arguments: &Arguments) -> anyhow::Result<SwarmConfig> {
+    let mut schema = arena::schema();
+    if let Some(tables) = tables::read(arguments.tables.as_deref())? {
+        schema = std::sync::Arc::new(Schema::clone(&schema).with_tables(tables)?);
+    }
+    Ok(SwarmConfig {
         bots: arguments.clients,
         // Two swarms on one server must not be the same clients. 52 bits: any JSON reader holds that.
         first_client: ClientId(calendar_micros()),
         ramp: Ramp(arguments.ramp),
         client: ClientConfig {
             link: std::sync::Arc::default(),
-            schema: arena::schema(),
+            schema,
             protocol_id: arguments.protocol_id,
             server: Some(arguments.server),
         },
@@ -143,7 +153,7 @@ fn swarm_config(arguments: &Arguments) -> SwarmConfig {
         seed: arguments.seed,
         check: None,
         threads: SwarmConfig::usual_threads(),
-    }
+    })
 }
 
 async fn play(

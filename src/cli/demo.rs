@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::network::NetworkArguments;
 use super::screen::{Figures, Screen};
-use super::{Failure, log, value};
+use super::{Failure, log, tables, value};
 use crate::server::signal::stop_requested;
 use crate::time::TickRate;
 use crate::tools::bots::Meter;
@@ -41,6 +41,9 @@ pub(super) struct Arguments {
     /// New file into which every frame of the world is recorded
     #[arg(long, value_name = "FILE", value_parser = value::path)]
     record: Option<PathBuf>,
+    /// File with tables that 'tickwire train' learnt [default: the built-in ones]
+    #[arg(long, value_name = "FILE", value_parser = value::path)]
+    tables: Option<PathBuf>,
     #[command(flatten)]
     network: NetworkArguments,
     /// Print one JSON object at the end, and nothing else, on stdout
@@ -67,8 +70,8 @@ impl Arguments {
         )))
     }
 
-    fn config(&self) -> DemoConfig {
-        DemoConfig {
+    fn config(&self) -> anyhow::Result<DemoConfig> {
+        Ok(DemoConfig {
             bots: self.bots,
             length: self.seconds,
             tick_rate: self.tick_rate,
@@ -76,7 +79,8 @@ impl Arguments {
             seed: self.seed,
             network: self.network.conditions(),
             record: self.record.clone(),
-        }
+            tables: tables::read(self.tables.as_deref())?,
+        })
     }
 }
 
@@ -105,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 async fn play(arguments: &Arguments) -> anyhow::Result<DemoReport> {
-    let demo = Demo::start(arguments.config())?;
+    let demo = Demo::start(arguments.config()?)?;
     let screen = if arguments.json {
         None
     } else {

@@ -15,8 +15,10 @@ mod screen;
 mod secret;
 mod serve;
 mod settings;
+mod tables;
 mod ticker;
 mod token;
+mod train;
 mod value;
 
 use std::ffi::OsString;
@@ -56,6 +58,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Verify a recording frame by frame, and say what it holds
     Replay(replay::Arguments),
+    /// Learn from recordings how a world moves, for smaller snapshots
+    Train(train::Arguments),
     /// Issue one connect token, as a backend would
     Token(token::Arguments),
     /// Make a private key for servers and the backend that issues tokens
@@ -74,6 +78,7 @@ impl Command {
             Self::Bots(arguments) => bots::run(arguments).map(done),
             Self::Serve(arguments) => serve::run(arguments),
             Self::Replay(arguments) => replay::run(arguments),
+            Self::Train(arguments) => train::run(arguments).map(done),
             Self::Token(arguments) => token::run(arguments).map(done),
             Self::Key(arguments) => key::run(arguments).map(done),
             Self::Completions(arguments) => {

@@ -24,7 +24,7 @@ use crate::game::recording::Header;
 use crate::id::ClientId;
 use crate::netsim::{LinkConditions, ProfileConditions};
 use crate::proto::netcode::Key;
-use crate::proto::snapshot::{TickFrame, ViewConfig};
+use crate::proto::snapshot::{Tables, TablesError, TickFrame, ViewConfig};
 use crate::recording::{Feed, Recorder, RecordingError};
 use crate::server::metrics::ServerStats;
 use crate::server::{Server, ServerConfig, ServerError, ServerHandle, TokenIssuer};
@@ -56,6 +56,8 @@ pub struct DemoConfig {
     pub network: LinkConditions,
     /// The new file into which the world is recorded.
     pub record: Option<PathBuf>,
+    /// Tables that were learnt from the arena; else the built-in ones serve.
+    pub tables: Option<Tables>,
 }
 
 /// Why there is no demo.
@@ -74,6 +76,9 @@ pub enum DemoError {
     /// The bots could not start.
     #[error("cannot start the bots: {0}")]
     Swarm(#[from] SwarmError),
+    /// The tables are not the arena's.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
     /// The recording could not begin.
     #[error("cannot record into {file}: {problem}", file = file.display())]
     Recording {
@@ -122,11 +127,14 @@ impl Demo {
             .map(|mut rng| Key::generate(&mut rng))
             .map_err(|error| DemoError::Randomness(error.to_string()))?;
         let archive = Arc::new(FrameArchive::default());
-        let arena = Arena::new(ArenaConfig {
+        let mut arena = Arena::new(ArenaConfig {
             seed: config.seed,
             players: config.bots,
             rate: config.tick_rate,
         });
+        if let Some(tables) = &config.tables {
+            arena = arena.with_tables(tables.clone())?;
+        }
         let (walls, schema) = (arena.world().walls().clone(), arena.schema());
         let server_config = server_config(&config, key.clone());
         let link = Arc::clone(&server_config.link);

@@ -81,6 +81,7 @@ fn a_demo_compares_every_snapshot_and_finds_no_difference() {
         seed: 3,
         network: LinkConditions::PERFECT,
         record: None,
+        tables: None,
     });
     let demo = demo.expect("a server and its bots");
     let mut pictures = 0;

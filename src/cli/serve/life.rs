@@ -120,12 +120,16 @@ fn open(plan: Plan) -> anyhow::Result<Running> {
         arena,
         admin,
         record,
+        tables,
         is_key_own,
         ..
     } = plan;
     let (key, protocol_id) = (config.key.clone(), config.protocol_id);
     let mut public = config.public_addresses.clone();
-    let arena = Arena::new(arena);
+    let mut arena = Arena::new(arena);
+    if let Some(tables) = tables {
+        arena = arena.with_tables(tables)?;
+    }
     let header = Header::new(
         arena.schema(),
         config.tick_rate,

@@ -13,10 +13,10 @@ use rand::SeedableRng as _;
 use rand::rngs::{ChaCha20Rng, SysRng};
 
 use crate::cli::settings::{Origin, Resolved, ServeSettings};
-use crate::cli::{Failure, secret};
+use crate::cli::{Failure, secret, tables};
 use crate::game::arena::ArenaConfig;
 use crate::proto::netcode::Key;
-use crate::proto::snapshot::ViewConfig;
+use crate::proto::snapshot::{Tables, ViewConfig};
 use crate::server::admin::{AdminConfig, TokenDesk};
 use crate::server::admission::AdmissionConfig;
 use crate::server::{ConfigError, ServerConfig, TokenIssuer};
@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) arena: ArenaConfig,
     pub(super) admin: Option<AdminPlan>,
     pub(super) record: Option<RecordPlan>,
+    /// Tables that were learnt.
+    pub(super) tables: Option<Tables>,
     /// From the warning to the end.
     pub(super) grace: Duration,
     /// The key is known to nobody else and ends with the process.
@@ -117,6 +119,7 @@ impl Plan {
                 path,
                 said: settings.said("record"),
             }),
+            tables: tables::read(values.tables.as_deref())?,
             grace: values.shutdown_grace,
             is_key_own,
         })

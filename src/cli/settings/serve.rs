@@ -102,6 +102,8 @@ settings! {
             snapshot_bytes: usize = Row::one("BYTES").default("1100"), one(within(256, 8_192));
             /// Where the world begins
             seed: u64 = Row::one("N").default("1"), one(value::number);
+            /// File with tables that 'tickwire train' learnt; every client needs the same
+            tables: Option<PathBuf> = Row::one("FILE").unset("the built-in ones"), maybe(value::path);
             /// New file into which every frame of the world is recorded
             record: Option<PathBuf> = Row::one("FILE").unset("nothing is recorded"), maybe(value::path);
         }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use super::{Game, Inputs, Outbox, Player};
 use crate::id::ClientSlot;
-use crate::proto::snapshot::{FrameBuilder, FrameError, Schema, Viewpoint};
+use crate::proto::snapshot::{FrameBuilder, FrameError, Schema, Tables, TablesError, Viewpoint};
 use crate::time::Tick;
 
 pub use event::{ArenaEvent, EVENT_MAX, EVENTS, sentence};
@@ -72,6 +72,16 @@ impl Arena {
             world,
             schema: schema(),
         }
+    }
+
+    /// The same arena with tables that were learnt from recordings of it. Its clients need them too.
+    ///
+    /// # Errors
+    ///
+    /// [`TablesError::Schema`] when they were learnt from another game.
+    pub fn with_tables(mut self, tables: Tables) -> Result<Self, TablesError> {
+        self.schema = Arc::new(Schema::clone(&self.schema).with_tables(tables)?);
+        Ok(self)
     }
 
     /// The world, to look at.

@@ -317,6 +317,24 @@ impl Absolute {
     }
 }
 
+/// A whole part without its header, as the first client of a cohort was told it: whoever holds and
+/// sees the same is told the same.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Held and seen; of these with its whole history; held and not seen; seen and not held.
+    sets: [SlotSet; 4],
+    pub(super) bits: BitBuffer,
+    /// How many changes that tells.
+    pub(super) changes: usize,
+}
+
+impl Told {
+    /// Whether a client with these sets is told just this.
+    pub(super) fn fits(&self, sets: [&SlotSet; 4]) -> bool {
+        self.sets.iter().zip(sets).all(|(own, set)| own.words() == set.words())
+    }
+}
+
 /// A cell is written at most once per frame, by the first who needs it.
 #[derive(Debug)]
 struct Cell<T> {
@@ -390,6 +408,7 @@ pub(super) struct Cohorts {
     keys: [AtomicU64; COHORTS],
     shared: [Cell<Shared>; COHORTS],
     plain: [Cell<Plain>; COHORTS],
+    told: [Cell<Told>; COHORTS],
     absolute: Cell<Absolute>,
     counts: Counts,
 }
@@ -413,6 +432,7 @@ impl Cohorts {
         self.keys.iter_mut().for_each(|key| *key.get_mut() = 0);
         self.shared.iter_mut().for_each(Cell::reset);
         self.plain.iter_mut().for_each(Cell::reset);
+        self.told.iter_mut().for_each(Cell::reset);
         self.absolute.reset();
         self.counts = Counts::default();
     }
@@ -452,6 +472,37 @@ impl Cohorts {
         let cell = self.plain.get(cell)?;
         let build = |plain: &mut Plain| plain.build(frame, history.base);
         Some(cell.get(&self.counts, &self.counts.plain, build))
+    }
+
+    /// What the first client of a cell was told as a whole, if it was.
+    pub(super) fn told(&self, cell: usize) -> Option<&Told> {
+        self.told.get(cell)?.encoded.get()
+    }
+
+    /// Keeps what a client of a cell was told, if it is the first.
+    pub(super) fn keep_told(
+        &self,
+        cell: usize,
+        sets: [&SlotSet; 4],
+        (bits, start): (&BitBuffer, usize),
+        changes: usize,
+    ) {
+        let Some(cell) = self.told.get(cell) else {
+            return;
+        };
+        if cell.encoded.get().is_some() {
+            return;
+        }
+        let spare = cell.spare.try_lock().ok().and_then(|mut spare| spare.take());
+        let mut told = spare.unwrap_or_default();
+        for (own, set) in told.sets.iter_mut().zip(sets) {
+            own.copy_from(set);
+        }
+        told.bits.clear();
+        told.bits.append(bits, start, bits.len());
+        told.changes = changes;
+        // Another shard may have been faster: then its words serve as well.
+        let _ = cell.encoded.set(told);
     }
 
     /// The chunks from nothing.

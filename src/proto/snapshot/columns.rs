@@ -32,8 +32,6 @@ pub(super) struct Columns {
     tick: Tick,
     heads: Vec<Head>,
     positions: Vec<[f32; 3]>,
-    /// The last published tick at which the row became different from the one before.
-    last_changed: Vec<Tick>,
     /// The rows one after another, in the order in which they were put.
     values: Vec<i32>,
     count: usize,
@@ -61,7 +59,6 @@ impl Columns {
         self.tick = tick;
         self.heads.clear();
         self.positions.clear();
-        self.last_changed.clear();
         self.values.clear();
         self.used.clear(0);
         self.count = 0;
@@ -101,13 +98,6 @@ impl Columns {
     pub(super) fn position(&self, slot: u16) -> Option<[f32; 3]> {
         self.head(slot)?;
         self.positions.get(usize::from(slot)).copied()
-    }
-
-    /// The last published tick at which the entity in this slot became different.
-    #[inline]
-    pub(super) fn last_changed(&self, slot: u16) -> Tick {
-        let changed = self.last_changed.get(usize::from(slot));
-        changed.copied().unwrap_or(self.tick)
     }
 
     #[inline]
@@ -162,7 +152,6 @@ impl Columns {
         if self.heads.len() <= slot {
             self.heads.resize(slot + 1, NOBODY);
             self.positions.resize(slot + 1, [0.0; 3]);
-            self.last_changed.resize(slot + 1, self.tick);
         }
         self.heads[slot] = Head {
             start: start as u32,
@@ -175,8 +164,7 @@ impl Columns {
         self.count += 1;
     }
 
-    /// Says what is new since the columns published before, and carries over since when each
-    /// entity is as it is.
+    /// Says what is new since the columns published before.
     pub(super) fn compare_with(&mut self, before: Option<&Self>, tables: &Tables) {
         let slots = self.heads.len();
         for set in [&mut self.changed, &mut self.born, &mut self.busy] {
@@ -203,9 +191,8 @@ impl Columns {
             if busy {
                 self.busy.add(number);
             }
-            match before.filter(|_| same) {
-                Some(before) => self.last_changed[slot] = before.last_changed[slot],
-                None => self.changed.add(number),
+            if !same {
+                self.changed.add(number);
             }
         }
     }

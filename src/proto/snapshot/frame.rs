@@ -49,6 +49,8 @@ pub struct TickFrame {
     /// By client index: generation and viewpoint.
     pub(super) viewpoints: Vec<Option<(u32, Viewpoint)>>,
     pub(super) cohorts: Cohorts,
+    /// Whether clients that hold and see the same are told from one writing.
+    pub(super) equal_views: bool,
 }
 
 impl TickFrame {
@@ -61,6 +63,7 @@ impl TickFrame {
             grid: Grid::default(),
             viewpoints: Vec::new(),
             cohorts: Cohorts::default(),
+            equal_views: true,
         }
     }
 

@@ -174,6 +174,11 @@ impl Snapshot {
         self.values.get(start..start + usize::from(held.len))
     }
 
+    /// The values from one place to another.
+    pub(super) fn values_within(&self, start: u32, end: u32) -> Option<&[i32]> {
+        self.values.get(start as usize..end as usize)
+    }
+
     /// Whether a range is known, so that a later part can build on it.
     pub(super) fn knows(&self, range: SlotRange) -> bool {
         self.told.covers(range)

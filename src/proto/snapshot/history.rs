@@ -88,6 +88,7 @@ pub struct FrameHistory {
     old_columns: Vec<Arc<Columns>>,
     /// Frames published and perhaps still held.
     frames: Vec<Arc<TickFrame>>,
+    equal_views: bool,
 }
 
 impl FrameHistory {
@@ -106,7 +107,14 @@ impl FrameHistory {
             ring: Vec::with_capacity(HISTORY + 1),
             old_columns: Vec::new(),
             frames: Vec::new(),
+            equal_views: true,
         })
+    }
+
+    /// Whether clients that hold and see just the same are told from one writing, as they are
+    /// unless this says otherwise. It makes no difference to them: it is for measuring.
+    pub const fn share_equal_views(&mut self, shared: bool) {
+        self.equal_views = shared;
     }
 
     /// What the world is made of.
@@ -151,6 +159,7 @@ impl FrameHistory {
             columns.compare_with(before, self.schema.tables());
         }
         if let Some(frame) = Arc::get_mut(&mut frame) {
+            frame.equal_views = self.equal_views;
             frame.grid.build(&columns, self.config.cell_size);
             frame
                 .earlier
@@ -389,19 +398,22 @@ mod tests {
     }
 
     #[test]
-    fn an_entity_that_stays_as_it_is_remembers_since_when() {
+    fn a_frame_knows_who_came_and_who_is_not_as_before() {
         let mut history = history();
         let mut publish = |tick, value| {
             let mut builder = history.begin(Tick(tick)).expect("in order");
             builder
                 .put(id(5), KindId(0), [tick as f32; 3], &[1, value])
                 .expect("valid");
-            history.publish(builder).columns.last_changed(5)
+            let frame = history.publish(builder);
+            let columns = &frame.columns;
+            assert!(columns.used().contains(5) && !columns.used().contains(4));
+            (columns.born().contains(5), columns.changed().contains(5))
         };
-        assert_eq!(publish(2, 7), Tick(2));
-        assert_eq!(publish(4, 7), Tick(2));
-        assert_eq!(publish(6, 8), Tick(6));
-        assert_eq!(publish(8, 8), Tick(6));
+        assert_eq!(publish(2, 7), (true, true));
+        assert_eq!(publish(4, 7), (false, false));
+        assert_eq!(publish(6, 8), (false, true));
+        assert_eq!(publish(8, 8), (false, false));
     }
 
     #[test]

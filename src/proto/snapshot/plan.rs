@@ -11,11 +11,11 @@ use core::ops::Range;
 use super::baselines::{Baselines, View, Who};
 use super::choose::Choice;
 use super::codec::{Chunker, Past};
-use super::cohort::{Chunks, History, Plain, Shared};
+use super::cohort::{Chunks, History, HistoryCode, Plain, Shared};
 use super::frame::TickFrame;
 use super::grid::distance_squared;
 use super::interest;
-use super::part::Body;
+use super::part::{Body, all_slots};
 use super::priority;
 use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
@@ -144,6 +144,8 @@ pub struct Scratch {
     pub(super) sets: Sets,
     pub(super) ranges: Vec<PlannedRange>,
     pub(super) items: Vec<Item>,
+    /// Whether somebody is held with an older value at some tick of a history.
+    has_aged: bool,
     /// Whether there are items: not everything could be told.
     itemised: bool,
     order: Vec<u32>,
@@ -211,6 +213,7 @@ impl Scratch {
         self.sets.clear(slots);
         self.items.clear();
         self.itemised = false;
+        self.has_aged = false;
         self.ranges.clear();
         self.own.clear();
         self.own_bits.clear();
@@ -271,6 +274,7 @@ impl Scratch {
             for stale in view.stale.get(within).unwrap_or(&[]) {
                 let slot = stale.slot;
                 self.sets.steady.remove(slot);
+                self.has_aged = true;
                 if place > 0 || !view.slots.contains(slot) {
                     continue;
                 }
@@ -381,7 +385,7 @@ impl Scratch {
 
     /// What is told of those whose whole history is known, if the history is more than a baseline.
     fn shared<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Option<&'a Shared> {
-        if choice.history.code == super::cohort::HistoryCode::Alone {
+        if choice.history.code == HistoryCode::Alone {
             return None;
         }
         match choice.cell {
@@ -429,6 +433,22 @@ impl Scratch {
         let Some(planned) = self.ranges.get(index) else {
             return;
         };
+        let cohorts = &sight.frame.cohorts;
+        let cell = self.shared_cell(planned, sight.frame);
+        let sets = [
+            &self.sets.kept,
+            &self.sets.steady,
+            &self.sets.gone,
+            &self.sets.new,
+        ];
+        if let Some(told) = cell.and_then(|cell| cohorts.told(cell)) {
+            if told.fits(sets) {
+                bits.append(&told.bits, 0, told.bits.len());
+                self.told = told.changes;
+                return;
+            }
+        }
+        let start = bits.len();
         let (shared, plain) = self.sources(planned, sight.frame);
         let body = Body {
             frame: sight.frame,
@@ -440,6 +460,22 @@ impl Scratch {
             own: (&self.own, &self.own_bits),
         };
         self.told = body.write(bits);
+        if let Some(cell) = cell {
+            cohorts.keep_told(cell, sets, (bits, start), self.told);
+        }
+    }
+
+    /// The cell whose clients are told alike if they hold and see alike: all is told, of all slots,
+    /// and nothing is told to this client alone.
+    fn shared_cell(&self, planned: &PlannedRange, frame: &TickFrame) -> Option<usize> {
+        let choice = planned.choice?;
+        let whole = planned.range == all_slots(&frame.schema);
+        let alike = frame.equal_views
+            && whole
+            && !self.itemised
+            && !self.has_aged
+            && choice.history.code != HistoryCode::Alone;
+        choice.cell.filter(|_| alike)
     }
 
     /// Whether all there is to tell of a planned range is told.
