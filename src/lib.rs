@@ -122,7 +122,7 @@
 //! | none | [`proto`], [`game`], [`time`], [`id`] | no socket, no thread, no runtime |
 //! | `client` | [`client`] | the standard library's socket |
 //! | `server` | `server`, `recording`, `netsim`, `game::arena` | tokio, zstd |
-//! | `tools` | `tools`: headless bots and their report | `client` and `server` |
+//! | `tools` | `tools`: headless bots, the load test and their reports | `client` and `server` |
 //! | `cli` (default) | `cli`, the program `tickwire` | all of it |
 //!
 //! A game that embeds the client writes

@@ -77,7 +77,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BAR: usize = 24;
 
 /// An address with a port; of a name the first IPv4 address, which is what servers listen on unless told otherwise.
-fn server_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn server_address(text: &str) -> Result<SocketAddr, String> {
     const ALLOWED: &str = "allowed is an address with a port, for example 127.0.0.1:7777";
     let found: Vec<_> = text
         .to_socket_addrs()

@@ -52,24 +52,6 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// What is wrong with the values together, in the words of the command line.
-    fn check(&self) -> Result<(), Failure> {
-        if self.tick_rate.is_multiple_of(self.snapshot_rate) {
-            return Ok(());
-        }
-        let hz = self.tick_rate.hz();
-        let allowed: Vec<_> = (1..=hz).filter(|rate| hz.is_multiple_of(*rate)).collect();
-        let allowed = allowed
-            .iter()
-            .map(u16::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        Err(Failure::Usage(format!(
-            "--snapshot-rate {}: must divide --tick-rate {hz}; allowed is {allowed}",
-            self.snapshot_rate.hz(),
-        )))
-    }
-
     fn config(&self) -> anyhow::Result<DemoConfig> {
         Ok(DemoConfig {
             bots: self.bots,
@@ -92,7 +74,7 @@ const LINE: Duration = Duration::from_secs(1);
 
 /// Runs the demo.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    arguments.check()?;
+    super::check_rates(arguments.tick_rate, arguments.snapshot_rate)?;
     log::install().map_err(Failure::Usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

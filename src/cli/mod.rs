@@ -4,6 +4,7 @@
 //! 2 the command line itself, a variable or the configuration is wrong; 128 and a signal's number: it
 //! came twice.
 
+mod bench;
 mod bots;
 mod demo;
 mod key;
@@ -26,6 +27,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+
+use crate::time::TickRate;
 
 /// The version and the commit it was made from.
 const VERSION: &str = concat!(
@@ -54,6 +57,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Bots that play on a server elsewhere: a small load test
     Bots(bots::Arguments),
+    /// A load test: what players feel, and what it costs
+    Bench(bench::Arguments),
     /// Run the arena for clients from elsewhere
     Serve(serve::Arguments),
     /// Verify a recording frame by frame, and say what it holds
@@ -76,6 +81,7 @@ impl Command {
         match self {
             Self::Demo(arguments) => demo::run(arguments).map(done),
             Self::Bots(arguments) => bots::run(arguments).map(done),
+            Self::Bench(arguments) => bench::run(arguments).map(done),
             Self::Serve(arguments) => serve::run(arguments),
             Self::Replay(arguments) => replay::run(arguments),
             Self::Train(arguments) => train::run(arguments).map(done),
@@ -111,6 +117,21 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Outside(error)
     }
+}
+
+/// Refuses a snapshot rate that does not divide the tick rate, and says which ones do.
+fn check_rates(tick: TickRate, snapshot: TickRate) -> Result<(), Failure> {
+    if tick.is_multiple_of(snapshot) {
+        return Ok(());
+    }
+    let hz = tick.hz();
+    let allowed = (1..=hz).filter(|rate| hz.is_multiple_of(*rate));
+    let allowed = allowed.map(|rate| rate.to_string()).collect::<Vec<_>>();
+    Err(Failure::Usage(format!(
+        "--snapshot-rate {}: must divide --tick-rate {hz}; allowed is {}",
+        snapshot.hz(),
+        allowed.join(", "),
+    )))
 }
 
 /// Runs the command that the arguments name (the first one is the program's own name).

@@ -396,6 +396,12 @@ impl<S: DatagramSocket> Client<S> {
         self.clock.as_ref()?.input_tick(self.now)
     }
 
+    /// The same with the part of that tick that is over: how far to draw what is predicted beyond its last step.
+    #[must_use]
+    pub fn input_time(&self) -> Option<TickTime> {
+        self.clock.as_ref()?.input_time(self.now)
+    }
+
     /// The moment of the world to draw from snapshots.
     #[must_use]
     pub fn render_tick(&self) -> Option<TickTime> {

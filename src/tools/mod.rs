@@ -1,6 +1,7 @@
 //! Bots, the load test, bad networks under real sockets: what one needs before the launch, not after.
 
 pub mod archive;
+pub mod bench;
 pub mod bots;
 pub mod demo;
 pub mod descriptors;

@@ -9,6 +9,7 @@ use crate::id::ClientId;
 use crate::proto::netcode::ConnectToken;
 use crate::server::{IssueError, TokenIssuer};
 
+pub(in crate::tools) use http::get;
 pub use http::{FetchError, TokenService};
 pub use url::{HttpUrl, UrlError};
 

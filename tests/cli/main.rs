@@ -6,6 +6,7 @@
     reason = "a real process is waited for in real time"
 )]
 
+mod bench;
 mod demo;
 mod files;
 mod kit;

@@ -40,6 +40,39 @@ fn a_command_line_that_is_wrong_is_refused_as_it_was_written() {
         (&["demo", "--bots", "0"], &["--bots", "'0'", "1..=2000"]),
         (&["demo", "--rtt", "120"], &["--rtt", "120ms"]),
         (
+            &["bench", "--clients", "0"],
+            &["--clients", "'0'", "1 to 16384"],
+        ),
+        (
+            &["bench", "--duration", "1500ms"],
+            &["--duration", "whole seconds"],
+        ),
+        (
+            &["bench", "--whole", "101%"],
+            &["--whole", "101%", "0% to 100%"],
+        ),
+        (
+            &["bench", "--snapshot-rate", "25"],
+            &["--snapshot-rate 25", "60", "20, 30"],
+        ),
+        (
+            &["bench", "--find-max", "--clients", "50", "--from", "60"],
+            &["--from 60", "at most --clients 50"],
+        ),
+        (
+            &["bench", "--admin", "http://127.0.0.1:7780"],
+            &["--server"],
+        ),
+        (
+            &["bench", "--server", "127.0.0.1:7777", "--shards", "2"],
+            &["--shards", "--server"],
+        ),
+        (
+            &["bench", "--server", "127.0.0.1"],
+            &["--server", "127.0.0.1:7777"],
+        ),
+        (&["bench", "--from", "20"], &["--find-max"]),
+        (
             &["serve", "--tick-rate", "0"],
             &["--tick-rate 0", "1 to 240"],
         ),
@@ -240,6 +273,30 @@ fn what_is_outside_and_not_as_needed_is_named() {
     token.push(&short);
     refused(&token, &[], 1, &parts);
     refused(&["key", "--out", &short], &[], 1, &[&short, "exists"]);
+}
+
+#[test]
+fn a_load_test_that_cannot_be_is_refused_before_it_begins() {
+    let scratch = Scratch::new("bench-outside");
+    let file = scratch.file("a-file", "");
+    let under = format!("{file}/report");
+    refused(&["bench", "--out", &under], &[], 1, &["--out", &under]);
+    let missing = scratch.path().join("missing").display().to_string();
+    let to = ["bench", "--server", "127.0.0.1:7777", "--private-key-file"];
+    let said = format!("--private-key-file {missing}");
+    refused(
+        &[&to[..], &[&missing]].concat(),
+        &[],
+        1,
+        &[&said, "No such file"],
+    );
+
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let nobody = format!("http://{}", tcp.local_addr().expect("an address"));
+    drop(tcp);
+    let key = scratch.file("server.key", &"60".repeat(32));
+    let arguments = [&to[..], &[&key, "--admin", &nobody]].concat();
+    refused(&arguments, &[], 1, &[&nobody, "cannot connect"]);
 }
 
 #[test]

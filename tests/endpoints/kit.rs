@@ -202,6 +202,16 @@ impl Kit {
         self.start(token, WALL, Arc::clone(&self.schema))
     }
 
+    /// A client that acknowledges what it is told of the world, and does not look at it.
+    pub(crate) fn join_without_replica(&mut self, client: u64) -> Handle {
+        let handle = self.join(client);
+        if let Some(peer) = self.peers.pop() {
+            let endpoint = peer.endpoint.without_replica();
+            self.peers.push(Peer { endpoint, ..peer });
+        }
+        handle
+    }
+
     pub(crate) fn join_with_other_schema(&mut self, client: u64) -> Handle {
         let token = self.token(client, |_| {});
         self.start(token, WALL, schema("cube"))

@@ -54,6 +54,34 @@ fn a_client_is_welcomed_and_sees_the_world() {
     assert_eq!(kit.rejections(), "", "a clean network refuses nothing");
 }
 
+/// The ticks of the snapshots that a client heard of.
+fn ticks_heard(kit: &Kit, client: kit::Handle) -> Vec<Tick> {
+    let events = kit.events(client).iter();
+    let ticks = events.filter_map(|event| match event {
+        ClientEvent::Snapshot { tick, .. } => Some(*tick),
+        _ => None,
+    });
+    ticks.collect()
+}
+
+#[test]
+fn a_client_without_a_replica_hears_the_same_ticks_and_acknowledges_them() {
+    let mut kit = Kit::new(Setup::default());
+    let (whole, light) = (kit.join(1), kit.join_without_replica(2));
+    // Beyond the 16 bits of a tick that a part with a baseline carries.
+    kit.run(Duration::from_secs(65_600 / 60 + 1));
+
+    let heard = ticks_heard(&kit, light);
+    assert!(heard.last() > Some(&Tick(1 << 16)), "{:?}", heard.last());
+    assert_eq!(heard, ticks_heard(&kit, whole));
+    assert!(kit.client(light).replica().newest().is_none());
+    // What is not acknowledged is told without a baseline again: here only the first snapshots of each are.
+    let views = kit.server.stats().views;
+    assert!(views.parts as usize >= 2 * heard.len());
+    assert!(views.without_baseline < 20, "{views:?}");
+    assert_eq!(kit.rejections(), "");
+}
+
 #[test]
 fn everybody_is_welcomed_although_the_first_datagrams_are_lost() {
     // The first snapshot of a large world takes several datagrams. Once only the first of them carried the welcome,

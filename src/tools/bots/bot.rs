@@ -6,15 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::brain::Brain;
+use super::pilot::Pilot;
 use super::tally::{Tally, Times};
 use crate::client::{Client, DatagramSocket, Event};
 use crate::game::GameInput as _;
-use crate::game::arena::ArenaEvent;
-use crate::game::arena::Thing;
-use crate::id::EntityId;
+use crate::proto::snapshot::ViewConfig;
 use crate::proto::snapshot::verify::check_replica;
-use crate::proto::snapshot::{Snapshot, ViewConfig};
 use crate::time::{Tick, Timestamp};
 use crate::tools::archive::FrameArchive;
 
@@ -55,10 +52,7 @@ struct Heard {
 #[derive(Debug)]
 pub struct Bot<S> {
     client: Client<S>,
-    brain: Brain,
-    me: Option<EntityId>,
-    /// What the brain looked at last: which snapshot, as whom.
-    saw: Option<(Option<Tick>, Option<EntityId>)>,
+    pilot: Pilot,
     check: Option<Check>,
     /// The last few snapshots, in the order in which they were heard of first.
     heard: VecDeque<Heard>,
@@ -75,9 +69,7 @@ impl<S: DatagramSocket> Bot<S> {
         Self {
             set_out: client.now(),
             client,
-            brain: Brain::new(seed),
-            me: None,
-            saw: None,
+            pilot: Pilot::new(seed),
             check,
             heard: VecDeque::with_capacity(REMEMBERED),
             phase: Phase::Joining,
@@ -123,11 +115,7 @@ impl<S: DatagramSocket> Bot<S> {
                 self.tally.joined = 1;
                 self.start_measuring();
             }
-            Event::Message { message, .. } => {
-                if let Some(ArenaEvent::Welcome { you, .. }) = ArenaEvent::decode(&message) {
-                    self.me = Some(you);
-                }
-            }
+            Event::Message { message, .. } => self.pilot.hear(&message),
             Event::Snapshot { tick, whole } => self.hear_snapshot(tick, whole, times),
             Event::Disconnected { reason, .. } => {
                 *self.tally.disconnects.entry(reason.name()).or_default() += 1;
@@ -195,27 +183,8 @@ impl<S: DatagramSocket> Bot<S> {
         }
     }
 
-    /// Looks when there is a newer snapshot, or it has learned who it is: inputs are due more often than that.
-    fn look(&mut self) {
-        let replica = self.client.replica();
-        let (schema, newest) = (replica.schema(), replica.newest_whole());
-        let sight = (newest.map(Snapshot::tick), self.me);
-        if self.saw == Some(sight) {
-            return;
-        }
-        self.saw = Some(sight);
-        let things = newest
-            .into_iter()
-            .flat_map(|snapshot| snapshot.entities())
-            .filter_map(|entity| {
-                Some((entity.id, Thing::read(schema, entity.kind, entity.values)?))
-            });
-        self.brain.look(self.me, things);
-    }
-
     fn play(&mut self) {
-        self.look();
-        let input = self.brain.decide();
+        let input = self.pilot.decide(self.client.replica());
         if let Ok(tick) = self.client.send_input_with(|writer| input.encode(writer)) {
             self.tally.inputs += 1;
             self.tally.last_input = Some(tick);

@@ -12,6 +12,7 @@ mod brain;
 mod course;
 mod crew;
 mod live;
+mod pilot;
 mod tally;
 
 use std::io;
@@ -34,6 +35,7 @@ pub use brain::Brain;
 pub use course::{Course, Ending, Stage, aftermath, conduct};
 use crew::Crew;
 pub use live::{Live, Meter, Rates};
+pub use pilot::Pilot;
 pub use tally::{Books, Missed, Tally, Times};
 
 /// More threads than this do not help: bots wait for the network most of the time.

@@ -135,12 +135,12 @@ impl Missed {
         self.no_token.saturating_add(self.no_socket)
     }
 
-    pub(super) fn count_tokens(&mut self, more: u32, why: &dyn std::fmt::Display) {
+    pub(in crate::tools) fn count_tokens(&mut self, more: u32, why: &dyn std::fmt::Display) {
         self.no_token = self.no_token.saturating_add(more);
         self.first.get_or_insert_with(|| why.to_string());
     }
 
-    pub(super) fn count_socket(&mut self, why: &dyn std::fmt::Display) {
+    pub(in crate::tools) fn count_socket(&mut self, why: &dyn std::fmt::Display) {
         self.no_socket = self.no_socket.saturating_add(1);
         self.first
             .get_or_insert_with(|| format!("no socket for a bot: {why}"));

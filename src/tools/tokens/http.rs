@@ -1,4 +1,4 @@
-//! Asks a backend, or a server's admin address, for a connect token: one POST, 2048 bytes back.
+//! Asks a backend, or a server's admin address: one POST, 2048 bytes of a connect token back; or one GET, a page back.
 //!
 //! HTTP/1.1 as in RFC 9112, as far as that takes: one request a connection, and an answer that ends by its length, in
 //! chunks or with the connection. No redirects, no cookies, no TLS: tokens contain keys, so this is for the
@@ -63,9 +63,9 @@ pub enum FetchProblem {
     /// The answer ended before its end.
     #[error("the answer ends in the middle")]
     Cut,
-    /// The answer is far longer than a token.
-    #[error("the answer is longer than {MAX_ANSWER} bytes: this is no connect token")]
-    TooLong,
+    /// The answer is far longer than what was asked for.
+    #[error("the answer is longer than {0} bytes: this is not what was asked for")]
+    TooLong(usize),
     /// It answered 200 with something else than a token.
     #[error("the answer is no connect token: {0}")]
     NotAToken(TokenError),
@@ -95,35 +95,9 @@ impl TokenService {
     }
 
     fn fetch(&self, client: ClientId) -> Result<ConnectToken, FetchProblem> {
-        let deadline = Deadline::after(self.timeout);
-        let mut stream = self.connect(&deadline)?;
-        stream
-            .set_write_timeout(Some(deadline.left()?))
-            .and_then(|()| stream.write_all(self.request(client).as_bytes()))
-            .map_err(|error| deadline.problem(error))?;
-        let answer = read_answer(&mut stream, &deadline)?;
-        let head = Head::parse(&answer)?;
-        if head.status != 200 {
-            let text = text_of(head.body(&answer).as_deref().unwrap_or_default());
-            let status = head.status;
-            return Err(FetchProblem::Refused { status, text });
-        }
-        let body = head.body(&answer)?;
+        let request = self.request(client);
+        let body = ask(&self.url, &request, self.timeout, MAX_ANSWER)?;
         ConnectToken::from_bytes(&body).map_err(FetchProblem::NotAToken)
-    }
-
-    /// Tries every address that the host has.
-    fn connect(&self, deadline: &Deadline) -> Result<TcpStream, FetchProblem> {
-        let addresses = self.url.host_and_port().to_socket_addrs();
-        let mut problem = FetchProblem::Connect(ErrorKind::NotFound.into());
-        for address in addresses.map_err(FetchProblem::Connect)? {
-            match TcpStream::connect_timeout(&address, deadline.left()?) {
-                Ok(stream) => return Ok(stream),
-                Err(error) if deadline.left().is_ok() => problem = FetchProblem::Connect(error),
-                Err(_) => return Err(deadline.too_slow()),
-            }
-        }
-        Err(problem)
     }
 
     fn request(&self, client: ClientId) -> String {
@@ -147,6 +121,65 @@ impl TokenSource for TokenService {
             NoToken::Fetch(FetchError { url, problem })
         })
     }
+}
+
+/// Reads a page of at most so many bytes.
+///
+/// # Errors
+///
+/// When there is none, or it takes too long; the error names the URL.
+pub(in crate::tools) fn get(
+    url: &HttpUrl,
+    timeout: Duration,
+    most: usize,
+) -> Result<Vec<u8>, FetchError> {
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tickwire/{version}\r\nConnection: close\r\n\r\n",
+        target = url.target(),
+        host = url.authority(),
+        version = env!("CARGO_PKG_VERSION"),
+    );
+    ask(url, &request, timeout, most).map_err(|problem| {
+        let url = url.to_string();
+        FetchError { url, problem }
+    })
+}
+
+/// Sends a request and gives the body of an answer that says 200.
+fn ask(
+    url: &HttpUrl,
+    request: &str,
+    timeout: Duration,
+    most: usize,
+) -> Result<Vec<u8>, FetchProblem> {
+    let deadline = Deadline::after(timeout);
+    let mut stream = connect(url, &deadline)?;
+    stream
+        .set_write_timeout(Some(deadline.left()?))
+        .and_then(|()| stream.write_all(request.as_bytes()))
+        .map_err(|error| deadline.problem(error))?;
+    let answer = read_answer(&mut stream, &deadline, most)?;
+    let head = Head::parse(&answer)?;
+    if head.status != 200 {
+        let text = text_of(head.body(&answer).as_deref().unwrap_or_default());
+        let status = head.status;
+        return Err(FetchProblem::Refused { status, text });
+    }
+    head.body(&answer)
+}
+
+/// Tries every address that the host has.
+fn connect(url: &HttpUrl, deadline: &Deadline) -> Result<TcpStream, FetchProblem> {
+    let addresses = url.host_and_port().to_socket_addrs();
+    let mut problem = FetchProblem::Connect(ErrorKind::NotFound.into());
+    for address in addresses.map_err(FetchProblem::Connect)? {
+        match TcpStream::connect_timeout(&address, deadline.left()?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if deadline.left().is_ok() => problem = FetchProblem::Connect(error),
+            Err(_) => return Err(deadline.too_slow()),
+        }
+    }
+    Err(problem)
 }
 
 /// The moment by which everything must be done.
@@ -187,7 +220,11 @@ impl Deadline {
 }
 
 /// Reads until the answer is whole, or the connection ends.
-fn read_answer(stream: &mut TcpStream, deadline: &Deadline) -> Result<Vec<u8>, FetchProblem> {
+fn read_answer(
+    stream: &mut TcpStream,
+    deadline: &Deadline,
+    most: usize,
+) -> Result<Vec<u8>, FetchProblem> {
     let mut answer = Vec::with_capacity(2 * TOKEN_LEN);
     let mut buffer = [0; TOKEN_LEN];
     loop {
@@ -205,8 +242,8 @@ fn read_answer(stream: &mut TcpStream, deadline: &Deadline) -> Result<Vec<u8>, F
             Err(error) => return Err(deadline.problem(error)),
         };
         answer.extend_from_slice(buffer.get(..len).unwrap_or(&[]));
-        if answer.len() > MAX_ANSWER {
-            return Err(FetchProblem::TooLong);
+        if answer.len() > most {
+            return Err(FetchProblem::TooLong(most));
         }
         if Head::parse(&answer).is_ok_and(|head| head.is_whole(&answer)) {
             return Ok(answer);
