@@ -8,7 +8,7 @@ use zstd::bulk::{Compressor, Decompressor};
 
 use crate::game::recording::{BLOCK_BYTES_MAX, FormatError};
 
-/// Where the time it takes still does not matter beside a tick: see `docs/recording.md`.
+/// Level 9 saves 2 to 4 % more of the arena's bytes, level 1 costs 2 to 5 %: see `docs/decisions/0005-recording-format.md`.
 const LEVEL: i32 = 3;
 
 /// Compresses blocks.

@@ -13,8 +13,8 @@ use crate::game::recording::{
 use crate::proto::snapshot::{Schema, TickFrame};
 use crate::time::Tick;
 
-/// Seconds of a block. Longer ones are smaller (a second more saves two hundredths of the arena's bytes), shorter ones lose
-/// less when a recorder is killed and are faster to seek in.
+/// Seconds of a block. Longer ones have fewer keyframes and are smaller, shorter ones lose less when a recorder is killed and
+/// are faster to seek in.
 const BLOCK_SECONDS: u32 = 2;
 
 /// What was recorded.

@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use rand::rngs::ChaCha8Rng;
 use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
 use tickwire::game::recording::{Header, RecordedFrame};
 use tickwire::id::EntityId;
 use tickwire::proto::snapshot::{
