@@ -117,13 +117,7 @@ impl World {
             };
             builder.put(id, KindId(0), *position, row).unwrap();
         }
-        builder.view(
-            self.client,
-            Viewpoint {
-                center: [0.0; 3],
-                always: None,
-            },
-        );
+        builder.view(self.client, Viewpoint::at([0.0; 3]));
         self.history.publish(builder)
     }
 }

@@ -45,7 +45,7 @@ impl Game for Dots {
             let (id, center) = (EntityId::of_client(*slot), [*x as f32, 0.0, 0.0]);
             frame.put(id, KindId(0), center, &[*x])?;
             let always = Some(id); // wherever it is
-            frame.view(*slot, Viewpoint { center, always });
+            frame.view(*slot, Viewpoint::at(center).always(always));
         }
         Ok(())
     }

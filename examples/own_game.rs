@@ -103,13 +103,7 @@ impl Game for Regatta {
         for (slot, (_, boat)) in &self.0 {
             let (id, center) = (EntityId::of_client(*slot), [boat.x, 0.0, 0.0]);
             frame.replicate(id, KindId(0), center, boat)?;
-            frame.view(
-                *slot,
-                Viewpoint {
-                    center,
-                    always: Some(id),
-                },
-            );
+            frame.view(*slot, Viewpoint::at(center).always(id));
         }
         Ok(())
     }

@@ -43,7 +43,7 @@
 //!             let (id, center) = (EntityId::of_client(*slot), [*x as f32, 0.0, 0.0]);
 //!             frame.put(id, KindId(0), center, &[*x])?;
 //!             let always = Some(id); // wherever it is
-//!             frame.view(*slot, Viewpoint { center, always });
+//!             frame.view(*slot, Viewpoint::at(center).always(always));
 //!         }
 //!         Ok(())
 //!     }
@@ -164,8 +164,8 @@ pub mod prelude {
     pub use crate::proto::event::{DisconnectReason, Warning, Welcome};
     pub use crate::proto::netcode::{ConnectToken, Key};
     pub use crate::proto::snapshot::{
-        Blend, Field, FrameBuilder, FrameError, Kind, KindId, Quantity, Replicate, RowReader,
-        RowWriter, Schema, Viewpoint,
+        Blend, Field, FrameBuilder, FrameError, Kind, KindId, Quantity, Relevance, Replicate,
+        RowReader, RowWriter, Schema, Team, Viewpoint,
     };
     pub use crate::proto::wire::{ByteReader, ByteWriter};
     #[cfg(feature = "server")]

@@ -51,10 +51,7 @@ impl<'w> Stage<'w> {
             builder.put(*id, *kind, position(id.slot, spread), values)?;
         }
         for (slot, center) in clients {
-            let viewpoint = Viewpoint {
-                center: [center, 0.0, 0.0],
-                always: None,
-            };
+            let viewpoint = Viewpoint::at([center, 0.0, 0.0]);
             builder.view(slot, viewpoint);
         }
         Ok(self.history.publish(builder))

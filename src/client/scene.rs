@@ -230,13 +230,7 @@ mod tests {
                     .put(*id, KindId(0), [0.0; 3], &values)
                     .expect("a good entity");
             }
-            builder.view(
-                client,
-                Viewpoint {
-                    center: [0.0; 3],
-                    always: None,
-                },
-            );
+            builder.view(client, Viewpoint::at([0.0; 3]));
             let mut part = [0; 1_200];
             view.begin(&history.publish(builder), &mut scratch);
             let len = view.write_part(number, &mut part, &mut scratch);

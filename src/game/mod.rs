@@ -62,7 +62,7 @@
 //!             let id = EntityId { slot: slot.index as u16, generation: slot.generation as u16 };
 //!             let center = [dot.x as f32, 0.0, 0.0];
 //!             frame.replicate(id, KindId(0), center, dot)?;
-//!             frame.view(*slot, Viewpoint { center, always: Some(id) });
+//!             frame.view(*slot, Viewpoint::at(center).always(id));
 //!         }
 //!         Ok(())
 //!     }

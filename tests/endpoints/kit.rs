@@ -397,13 +397,7 @@ impl Kit {
                 .expect("a ball that lies still fits");
         }
         for slot in slots {
-            frame.view(
-                slot,
-                Viewpoint {
-                    center: [0.0; 3],
-                    always: None,
-                },
-            );
+            frame.view(slot, Viewpoint::at([0.0; 3]));
         }
         let frame = self.history.publish(frame);
         self.server.publish(self.now, frame);

@@ -117,10 +117,7 @@ impl World {
         }
         if let Some(client) = client {
             let center = [(tick.0 as f32 / 60.0).sin() * 40.0, 0.0, 0.0];
-            let viewpoint = Viewpoint {
-                center,
-                always: None,
-            };
+            let viewpoint = Viewpoint::at(center);
             frame.view(client, viewpoint);
         }
         self.history.publish(frame)

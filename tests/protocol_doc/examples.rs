@@ -79,10 +79,7 @@ pub(crate) fn frames() -> [Arc<TickFrame>; 3] {
                 .put(buoy, KindId(1), [0.0; 3], &[0b10])
                 .expect("a buoy");
         }
-        let viewpoint = Viewpoint {
-            center: [0.0; 3],
-            always: None,
-        };
+        let viewpoint = Viewpoint::at([0.0; 3]);
         frame.view(client_slot(), viewpoint);
         history.publish(frame)
     })

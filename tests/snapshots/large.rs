@@ -44,13 +44,7 @@ fn publish(
     }
     for client in clients {
         let center = [128.0, 128.0, 0.0];
-        builder.view(
-            *client,
-            Viewpoint {
-                center,
-                always: None,
-            },
-        );
+        builder.view(*client, Viewpoint::at(center));
     }
     history.publish(builder)
 }

@@ -151,10 +151,7 @@ impl Sim {
                 let slot = self.rng.random_range(0..self.world.things.len());
                 client.always = self.world.id(slot);
             }
-            let viewpoint = Viewpoint {
-                center: client.center,
-                always: client.always,
-            };
+            let viewpoint = Viewpoint::at(client.center).always(client.always);
             builder.view(client.slot, viewpoint);
         }
         let frame = self.history.publish(builder);

@@ -46,13 +46,7 @@ fn tell(
         };
         builder.put(id, KindId(0), [0.0; 3], values).expect("valid");
     }
-    builder.view(
-        CLIENT,
-        Viewpoint {
-            center: [0.0; 3],
-            always: None,
-        },
-    );
+    builder.view(CLIENT, Viewpoint::at([0.0; 3]));
     let frame = history.publish(builder);
     let (mut out, mut scratch) = ([0; 1_200], Scratch::new());
     view.begin(&frame, &mut scratch);

@@ -187,13 +187,7 @@ impl World {
             .put(RUNNER, KindId(0), [0.0; 3], &[x])
             .expect("a good entity");
         if let Some(slot) = self.slot {
-            builder.view(
-                slot,
-                Viewpoint {
-                    center: [0.0; 3],
-                    always: None,
-                },
-            );
+            builder.view(slot, Viewpoint::at([0.0; 3]));
         }
         self.server.publish(self.now, self.frames.publish(builder));
     }

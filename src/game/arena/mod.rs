@@ -133,13 +133,7 @@ impl Game for Arena {
             let view = PlayerView::from(fighter);
             let center = Thing::Player(view).position();
             frame.replicate(fighter.id, PLAYER, center, &view)?;
-            frame.view(
-                fighter.slot,
-                Viewpoint {
-                    center,
-                    always: Some(fighter.id),
-                },
-            );
+            frame.view(fighter.slot, Viewpoint::at(center).always(fighter.id));
         }
         for pickup in self
             .world

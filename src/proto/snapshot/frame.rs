@@ -1,7 +1,7 @@
 //! One published tick of the world: immutable, shared, freed when the last shard moves on.
 //!
 //! Holds the tick's columns, those of the 32 snapshots before, the grid, where each client looks
-//! from, and the cells for what is encoded once. Knows everything about this tick. Has no idea what
+//! from, what the game shows and hides, and the cells for what is encoded once. Knows everything about this tick. Has no idea what
 //! any client holds.
 
 use std::sync::Arc;
@@ -10,17 +10,59 @@ use super::HISTORY;
 use super::cohort::{CohortStats, Cohorts};
 use super::columns::Columns;
 use super::grid::Grid;
+use super::relevance::{Relevance, Relevances, Team};
 use super::schema::{KindId, Schema};
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
 
-/// Where a client looks from.
+/// Where a client looks from, and on which side.
+///
+/// ```
+/// use tickwire::id::EntityId;
+/// use tickwire::proto::snapshot::{Team, Viewpoint};
+///
+/// let avatar = EntityId { slot: 7, generation: 0 };
+/// let viewpoint = Viewpoint::at([4.0, 0.0, 0.0]).always(avatar).of_team(Team(1));
+/// assert_eq!((viewpoint.always, viewpoint.team), (Some(avatar), Some(Team(1))));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Viewpoint {
     /// The middle of what it sees, in the unit of positions.
     pub center: [f32; 3],
-    /// An entity that it is told about wherever that is, and first: its own avatar.
+    /// An entity that it is told about wherever that is, whoever hides it, and first: its own avatar.
     pub always: Option<EntityId>,
+    /// Its team: it sees what [`Relevance`] shows to that team or keeps for it.
+    pub team: Option<Team>,
+}
+
+impl Viewpoint {
+    /// Looks from here, has no avatar and is of no team.
+    #[must_use]
+    pub const fn at(center: [f32; 3]) -> Self {
+        Self {
+            center,
+            always: None,
+            team: None,
+        }
+    }
+
+    /// Is always told about this entity: an id, or an option of one.
+    #[must_use]
+    pub fn always(self, always: impl Into<Option<EntityId>>) -> Self {
+        Self {
+            always: always.into(),
+            ..self
+        }
+    }
+
+    /// Is of this team: a team, or an option of one.
+    #[must_use]
+    pub fn of_team(self, team: impl Into<Option<Team>>) -> Self {
+        Self {
+            team: team.into(),
+            ..self
+        }
+    }
 }
 
 /// An entity as it is in a frame.
@@ -48,6 +90,8 @@ pub struct TickFrame {
     pub(super) grid: Grid,
     /// By client index: generation and viewpoint.
     pub(super) viewpoints: Vec<Option<(u32, Viewpoint)>>,
+    /// What the game shows and hides, wherever it is.
+    pub(super) relevances: Relevances,
     pub(super) cohorts: Cohorts,
     /// Whether clients that hold and see the same are told from one writing.
     pub(super) equal_views: bool,
@@ -62,6 +106,7 @@ impl TickFrame {
             earlier: Vec::with_capacity(HISTORY),
             grid: Grid::default(),
             viewpoints: Vec::new(),
+            relevances: Relevances::default(),
             cohorts: Cohorts::default(),
             equal_views: true,
         }
@@ -114,7 +159,10 @@ impl TickFrame {
 
     /// All entities, by slot.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        self.columns.used().iter().filter_map(|slot| self.entity(slot))
+        self.columns
+            .used()
+            .iter()
+            .filter_map(|slot| self.entity(slot))
     }
 
     /// Where a client looks from; `None` when the game did not say.
@@ -122,6 +170,18 @@ impl TickFrame {
     pub fn viewpoint(&self, client: ClientSlot) -> Option<Viewpoint> {
         let (generation, viewpoint) = (*self.viewpoints.get(client.index as usize)?)?;
         (generation == client.generation).then_some(viewpoint)
+    }
+
+    /// Who sees an entity wherever it is, and who does not; the default when the game did not say.
+    #[must_use]
+    pub fn relevance(&self, id: EntityId) -> Relevance {
+        self.relevances.of(id)
+    }
+
+    /// What the game shows to one client or hides from it: entities, and whether each is hidden. An
+    /// entity that is there twice is hidden.
+    pub fn exceptions(&self, client: ClientSlot) -> impl Iterator<Item = (EntityId, bool)> {
+        self.relevances.exceptions(client)
     }
 
     /// How often its shared encodings were built and waited for so far.

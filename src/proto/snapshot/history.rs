@@ -1,13 +1,14 @@
 //! The tick loop's side: fills frames and publishes them, and keeps the ring of the last 32.
 //!
-//! Knows the schema and the ring. Has no idea of clients beyond where each looks from. Memory goes
-//! in a circle: a frame or a set of columns that nobody holds any more becomes the next one.
+//! Knows the schema and the ring. Has no idea of clients beyond where each looks from and what the
+//! game shows it. Memory goes in a circle: a frame or a set of columns that nobody holds any more becomes the next one.
 
 use std::sync::Arc;
 
 use super::HISTORY;
 use super::columns::Columns;
 use super::frame::{TickFrame, Viewpoint};
+use super::relevance::Relevance;
 use super::row::{Replicate, RowWriter};
 use super::schema::{KindId, Schema};
 use crate::id::{ClientSlot, EntityId};
@@ -161,6 +162,7 @@ impl FrameHistory {
         if let Some(frame) = Arc::get_mut(&mut frame) {
             frame.equal_views = self.equal_views;
             frame.grid.build(&columns, self.config.cell_size);
+            frame.relevances.build(&columns);
             frame
                 .earlier
                 .extend(self.ring.iter().take(HISTORY).cloned());
@@ -194,6 +196,7 @@ impl FrameHistory {
                 .viewpoints
                 .iter_mut()
                 .for_each(|viewpoint| *viewpoint = None);
+            frame.relevances.clear();
             frame.cohorts.reset();
         }
         spare
@@ -325,6 +328,74 @@ impl FrameBuilder {
         }
         if let Some(place) = frame.viewpoints.get_mut(index) {
             *place = Some((client.generation, viewpoint));
+        }
+    }
+
+    /// Says who sees an entity wherever it is, and who does not see it even when near. Of this tick
+    /// only, as all of a frame; before or after the entity is put. The last word counts, and an
+    /// entity that is not in the frame at its end is passed over.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tickwire::id::{ClientSlot, EntityId};
+    /// use tickwire::proto::snapshot::{
+    ///     Blend, ClientView, Field, FrameConfig, FrameHistory, Kind, KindId, Quantity, Relevance, Replica,
+    ///     Schema, Scratch, Team, ViewConfig, Viewpoint,
+    /// };
+    /// use tickwire::time::Tick;
+    ///
+    /// let field = Field::new("value", Quantity::Unsigned { bits: 8 }, Blend::Step);
+    /// let schema = Arc::new(Schema::new(vec![Kind::new("thing", vec![field])])?);
+    /// let mut history = FrameHistory::new(Arc::clone(&schema), FrameConfig::default())?;
+    /// let [score, flag, mine, ghost] = [0, 1, 2, 3].map(|slot| EntityId { slot, generation: 0 });
+    /// let client = ClientSlot { index: 0, generation: 0 };
+    /// let (red, blue) = (Team(0), Team(1));
+    ///
+    /// let mut frame = history.begin(Tick(2))?;
+    /// for (id, x) in [(score, 9_000.0), (flag, 8_000.0), (mine, 1.0), (ghost, 2.0)] {
+    ///     frame.put(id, KindId(0), [x, 0.0, 0.0], &[7])?;
+    /// }
+    /// // Everybody knows the score, the red ones know where their flag is, and only the blue ones see
+    /// // their mine. And this client, who lives, sees no ghosts.
+    /// frame.relevance(score, Relevance { everyone: true, ..Relevance::default() });
+    /// frame.relevance(flag, Relevance { team: Some(red), ..Relevance::default() });
+    /// frame.relevance(mine, Relevance { team_only: Some(blue), ..Relevance::default() });
+    /// frame.hide(client, ghost);
+    /// frame.view(client, Viewpoint::at([0.0; 3]).of_team(red));
+    /// let frame = history.publish(frame);
+    ///
+    /// let (mut view, mut scratch) = (ClientView::new(client, ViewConfig::default()), Scratch::new());
+    /// let mut datagram = [0; 1200];
+    /// view.begin(&frame, &mut scratch);
+    /// let len = view.write_part(1, &mut datagram, &mut scratch);
+    /// let mut replica = Replica::new(schema, 2);
+    /// replica.receive(&datagram[..len])?;
+    /// let held = replica.newest().expect("it was told");
+    /// assert!(held.entities().map(|entity| entity.id).eq([score, flag]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn relevance(&mut self, id: EntityId, relevance: Relevance) {
+        if u32::from(id.slot) >= self.frame.schema.max_entities() {
+            return;
+        }
+        if let Some(frame) = Arc::get_mut(&mut self.frame) {
+            frame.relevances.say(id, relevance);
+        }
+    }
+
+    /// Shows an entity to a client that might not see it: however far, and even if it is kept for
+    /// another team. Of this tick only. A client without a viewpoint sees nothing, this neither.
+    pub fn show(&mut self, client: ClientSlot, id: EntityId) {
+        if let Some(frame) = Arc::get_mut(&mut self.frame) {
+            frame.relevances.except(client, id, false);
+        }
+    }
+
+    /// Hides an entity from a client, whatever else shows it; only its own [`Viewpoint::always`] is
+    /// never hidden. Of this tick only.
+    pub fn hide(&mut self, client: ClientSlot, id: EntityId) {
+        if let Some(frame) = Arc::get_mut(&mut self.frame) {
+            frame.relevances.except(client, id, true);
         }
     }
 }

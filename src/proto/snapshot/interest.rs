@@ -1,12 +1,15 @@
-//! What a client may see: everything within the inner radius, and what it already saw until that is
-//! beyond the outer one.
+//! What a client may see: everything within the inner radius, what it already saw until that is
+//! beyond the outer one, and what the game shows it; less what the game hides.
 //!
-//! The two radii keep an entity on the border from coming and going. Knows one viewpoint and one
-//! frame. Has no idea what was sent.
+//! The two radii keep an entity on the border from coming and going. What the game says is combined
+//! by the word, and whom that settles is not measured. Knows one viewpoint and one frame. Has no
+//! idea what was sent.
 
+use super::columns::Columns;
 use super::frame::TickFrame;
 use super::grid::distance_squared;
-use super::slots::SlotSet;
+use super::relevance::Side;
+use super::slots::{SlotSet, slots_of};
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
 
@@ -21,6 +24,10 @@ pub(super) struct Radii {
 
 /// Fills `visible` with what a client may see in `frame`.
 ///
+/// From weak to strong: who is near, or was seen and is not yet far, or is shown to everyone or to
+/// the client's team; less who is kept for another team; with whom the game shows to this client,
+/// without whom it hides from it; with its own avatar.
+///
 /// `before` is what it could see at the snapshot of tick `then`. When that is no longer in the
 /// history, nobody can say who these were, and they are not held on to.
 pub(super) fn visible(
@@ -34,27 +41,68 @@ pub(super) fn visible(
     let Some(viewpoint) = frame.viewpoint(client) else {
         return;
     };
-    let columns = &*frame.columns;
-    let within = |slot: u16, radius: f32| {
-        let position = columns.position(slot);
-        position.is_some_and(|at| distance_squared(at, viewpoint.center) <= radius * radius)
-    };
-    frame.grid.near(viewpoint.center, radii.inner, |slot| {
-        if within(slot, radii.inner) {
-            visible.add(slot);
+    let side = frame.relevances.side(viewpoint.team);
+    for (index, word) in visible.words_mut().iter_mut().enumerate() {
+        *word = side.seen(index);
+    }
+    if !side.settles_all(frame.columns.used()) {
+        add_near(frame, viewpoint.center, radii.inner, &side, visible);
+        if let Some(earlier) = frame.columns_at(then) {
+            let held = (before, earlier);
+            add_held(frame, viewpoint.center, radii.outer, &side, held, visible);
         }
-    });
-    if let Some(earlier) = frame.columns_at(then) {
-        for slot in before.iter() {
-            let same = earlier.who(slot).is_some() && earlier.who(slot) == columns.who(slot);
-            if same && within(slot, radii.outer) {
-                visible.add(slot);
-            }
+    }
+    for (id, hidden) in frame.exceptions(client) {
+        match (frame.columns.holds(id), hidden) {
+            (true, false) => visible.add(id.slot),
+            (true, true) => visible.remove(id.slot),
+            (false, _) => {}
         }
     }
     if let Some(always) = present(frame, viewpoint.always) {
         visible.add(always.slot);
     }
+}
+
+/// Adds who is within the inner radius. Whose distance decides nothing is not measured.
+fn add_near(
+    frame: &TickFrame,
+    center: [f32; 3],
+    inner: f32,
+    side: &Side<'_>,
+    visible: &mut SlotSet,
+) {
+    frame.grid.near(center, inner, |slot| {
+        if !side.settles(slot) && within(&frame.columns, slot, center, inner) {
+            visible.add(slot);
+        }
+    });
+}
+
+/// Adds who was seen before, is the same and still within the outer radius.
+fn add_held(
+    frame: &TickFrame,
+    center: [f32; 3],
+    outer: f32,
+    side: &Side<'_>,
+    (before, earlier): (&SlotSet, &Columns),
+    visible: &mut SlotSet,
+) {
+    let columns = &*frame.columns;
+    for (index, before) in before.words().iter().enumerate() {
+        let open = before & !(visible.word(index) | side.hidden(index));
+        for slot in slots_of(index, open) {
+            let same = earlier.who(slot).is_some() && earlier.who(slot) == columns.who(slot);
+            if same && within(columns, slot, center, outer) {
+                visible.add(slot);
+            }
+        }
+    }
+}
+
+fn within(columns: &Columns, slot: u16, center: [f32; 3], radius: f32) -> bool {
+    let position = columns.position(slot);
+    position.is_some_and(|at| distance_squared(at, center) <= radius * radius)
 }
 
 /// The entity a client is always told about, if it exists.
@@ -110,13 +158,7 @@ mod tests {
                 .put(id, KindId(0), [*x, 0.0, 0.0], &[0])
                 .expect("valid");
         }
-        builder.view(
-            CLIENT,
-            Viewpoint {
-                center: [0.0; 3],
-                always,
-            },
-        );
+        builder.view(CLIENT, Viewpoint::at([0.0; 3]).always(always));
         history.publish(builder)
     }
 

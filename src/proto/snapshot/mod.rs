@@ -45,7 +45,7 @@
 //! let (ball, client) = (EntityId { slot: 7, generation: 0 }, ClientSlot { index: 0, generation: 0 });
 //! let mut builder = history.begin(Tick(2))?;
 //! builder.replicate(ball, KindId(0), [1.0, 0.0, 0.0], &Ball { x: 1.0, y: 0.0 })?;
-//! builder.view(client, Viewpoint { center: [0.0; 3], always: None });
+//! builder.view(client, Viewpoint::at([0.0; 3]));
 //! let frame = history.publish(builder);
 //!
 //! // The server's side of the client, into a datagram.
@@ -82,6 +82,7 @@ mod priority;
 mod quantity;
 mod quaternion;
 mod rejection;
+mod relevance;
 mod replica;
 mod row;
 pub mod sample;
@@ -219,6 +220,7 @@ pub use history::{FrameBuilder, FrameConfig, FrameError, FrameHistory};
 pub use plan::Scratch;
 pub use quantity::{Blend, Motion, Quantity};
 pub use rejection::Rejection;
+pub use relevance::{Relevance, Team};
 pub use replica::{Applied, Replica};
 pub use schema::{Field, Kind, KindId, Schema, SchemaError};
 pub use splits::MAX_PARTS;

@@ -127,6 +127,12 @@ impl SlotSet {
         &self.words
     }
 
+    /// The words, to be changed.
+    #[inline]
+    pub(super) fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
     /// One word; past the end nobody is.
     #[inline]
     pub(super) fn word(&self, index: usize) -> u64 {
@@ -149,6 +155,12 @@ impl SlotSet {
         if let Some(word) = self.words.get_mut(usize::from(slot) / 64) {
             *word |= 1 << (slot % 64);
         }
+    }
+
+    /// Adds a slot; the set grows to have it.
+    #[inline]
+    pub(super) fn insert(&mut self, slot: u16) {
+        *self.word_mut(usize::from(slot) / 64) |= 1 << (slot % 64);
     }
 
     /// Takes a slot out.
