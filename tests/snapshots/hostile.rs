@@ -56,8 +56,8 @@ fn a_replica_that_was_sent_far_away_comes_back_by_itself() {
     let mut sim = Sim::new(9, 80, 1, view(300.0, 1_100), CLEAR);
     sim.run(20);
     // Tick 0x7000_0001 without a baseline (five zero bits between the halves of the tick), all
-    // slots, not done, and four times nothing (100).
-    let forged = bits("1000000000000000 00000 0000000000001110 1 0 100 100 100 100");
+    // slots, not done, nobody moves, and nobody is listed.
+    let forged = bits("1000000000000000 00000 0000000000001110 1 0 0 0");
     let applied = sim.clients[0]
         .replica
         .receive(&forged)

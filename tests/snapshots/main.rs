@@ -187,7 +187,12 @@ fn clients_that_hold_the_same_tick_share_one_encoding() {
     let frames = sim.frames.values().rev().take(20);
     for frame in frames {
         let stats = frame.cohort_stats();
-        assert_eq!(stats.built, 1, "tick {}: {stats:?}", frame.tick());
+        // One cohort: those whose whole history is known, and the others.
+        assert!(
+            (1..=2).contains(&stats.built),
+            "tick {}: {stats:?}",
+            frame.tick()
+        );
         assert!(stats.absolute <= 1);
     }
     assert!(
@@ -219,7 +224,8 @@ fn cohorts_stay_few_in_bad_weather() {
         .map(|client| client.view.stats().alone)
         .sum();
     println!("cohorts {built:?}, {alone} parts alone of {}", sim.parts);
-    assert!(built.iter().all(|built| *built <= 8));
+    // Eight cohorts, of two encodings each.
+    assert!(built.iter().all(|built| *built <= 16));
     assert!(alone * 20 < sim.parts);
 }
 
