@@ -38,7 +38,8 @@ const MAGIC: &[u8; 8] = b"ARENA01\0";
 
 /// Reads a file. How many entities there are is told by its name, its header, or `entities`.
 pub(crate) fn read(path: &Path, entities: Option<usize>) -> Result<World> {
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut decoder = zstd::Decoder::new(file)?;
     decoder.window_log_max(27)?;
     let mut bytes = Vec::new();
@@ -48,12 +49,17 @@ pub(crate) fn read(path: &Path, entities: Option<usize>) -> Result<World> {
     if bytes.starts_with(MAGIC) {
         return arena(&bytes);
     }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_default();
     let known = [("physics-cubes", 901), ("replay", 225)];
     let known = known.iter().find(|(start, _)| name.starts_with(start));
     let Some(entities) = entities.or(known.map(|(_, entities)| *entities)) else {
-        bail!("say with --entities N how many entities {} has", path.display());
+        bail!(
+            "say with --entities N how many entities {} has",
+            path.display()
+        );
     };
     bodies(&bytes, entities)
 }
@@ -200,7 +206,8 @@ impl World {
                     ..row.clone()
                 })
             });
-            all.filter(|row| usize::from(row.id.slot) < entities).collect()
+            all.filter(|row| usize::from(row.id.slot) < entities)
+                .collect()
         };
         Ok(Self {
             schema: Arc::new(schema),

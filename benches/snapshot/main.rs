@@ -89,7 +89,10 @@ fn on_or_off(text: &str) -> Result<OnOff, String> {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    ensure!((1..=27).contains(&options.age), "--age is 1 to 27 snapshots");
+    ensure!(
+        (1..=27).contains(&options.age),
+        "--age is 1 to 27 snapshots"
+    );
     let world = data::read(&options.data, options.entities)?;
     let world = match &options.train {
         None => world,
@@ -203,10 +206,16 @@ struct Crowd {
 }
 
 fn crowd(options: &Options, world: &World, count: usize) -> Result<()> {
-    ensure!(count > 0 && (1..=24).contains(&options.baselines), "--clients and --baselines are at least 1, baselines at most 24");
+    ensure!(
+        count > 0 && (1..=24).contains(&options.baselines),
+        "--clients and --baselines are at least 1, baselines at most 24"
+    );
     let tiled = options.visible.map(|_| world.tiled(TILED)).transpose()?;
     let world = tiled.as_ref().unwrap_or(world);
-    let visible = options.visible.unwrap_or(world.entities).min(world.entities);
+    let visible = options
+        .visible
+        .unwrap_or(world.entities)
+        .min(world.entities);
     // Everybody stands in a row, and a client in the middle of what it sees.
     let first = |index: usize| (index * 37) % (world.entities - visible + 1);
     let sight = |index: usize| match options.visible {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tickwire::id::ClientSlot;
 use tickwire::proto::snapshot::{
-    ClientView, FrameConfig, FrameHistory, Replica, Scratch, TickFrame, ViewConfig, Viewpoint,
+    ClientView, FrameConfig, FrameHistory, Relevance, Replica, Scratch, TickFrame, ViewConfig,
+    Viewpoint,
 };
 use tickwire::time::Tick;
 
@@ -23,7 +24,8 @@ pub(crate) struct Stage<'w> {
     history: FrameHistory,
 }
 
-/// Where an entity stands for those who see a part of the world: in a row, by slot.
+/// Where an entity stands for those who see a part of the world: in a row, by slot. Else all stand
+/// at one place, and everybody is told of them.
 fn position(slot: u16, spread: bool) -> [f32; 3] {
     [if spread { f32::from(slot) } else { 0.0 }, 0.0, 0.0]
 }
@@ -49,6 +51,13 @@ impl<'w> Stage<'w> {
         let mut builder = self.history.begin(Tick(FIRST + tick as u32))?;
         for Row { id, kind, values } in &self.world.ticks[tick] {
             builder.put(*id, *kind, position(id.slot, spread), values)?;
+            if !spread {
+                let everyone = Relevance {
+                    everyone: true,
+                    ..Relevance::default()
+                };
+                builder.relevance(*id, everyone);
+            }
         }
         for (slot, center) in clients {
             let viewpoint = Viewpoint::at([center, 0.0, 0.0]);
@@ -107,7 +116,9 @@ impl Client {
     ) -> (usize, Duration) {
         let begun = Instant::now();
         self.view.begin(frame, scratch);
-        self.len = self.view.write_part(tick as u64 + 1, &mut self.part, scratch);
+        self.len = self
+            .view
+            .write_part(tick as u64 + 1, &mut self.part, scratch);
         (self.len, begun.elapsed())
     }
 
@@ -115,9 +126,16 @@ impl Client {
     pub(crate) fn read(&mut self) -> Result<Duration> {
         let part = &self.part[..self.len];
         let begun = Instant::now();
-        let applied = self.replica.receive(part).context("the replica refuses a part")?;
+        let applied = self
+            .replica
+            .receive(part)
+            .context("the replica refuses a part")?;
         let taken = begun.elapsed();
-        anyhow::ensure!(applied.complete, "a snapshot of {} is not complete", applied.tick);
+        anyhow::ensure!(
+            applied.complete,
+            "a snapshot of {} is not complete",
+            applied.tick
+        );
         Ok(taken)
     }
 

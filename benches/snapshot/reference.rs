@@ -56,5 +56,8 @@ fn encoded(rows: &[Row]) -> Result<Vec<u8>> {
         .iter()
         .map(|row| (row.id.slot, row.id.generation, row.kind.0, &row.values))
         .collect();
-    Ok(bincode::serde::encode_to_vec(rows, bincode::config::standard())?)
+    Ok(bincode::serde::encode_to_vec(
+        rows,
+        bincode::config::standard(),
+    )?)
 }

@@ -12,12 +12,12 @@ use super::ticker::{Ticker, bar};
 use super::{
     ARENA_PROTOCOL_ID, DEFAULT_ADMIN, DEFAULT_LISTEN, Failure, log, secret, tables, value,
 };
-use crate::proto::snapshot::Schema;
 use crate::client::ClientConfig;
 use crate::game::arena;
 use crate::id::ClientId;
 use crate::netsim::{LinkConditions, ProfileConditions};
 use crate::proto::event::DisconnectReason;
+use crate::proto::snapshot::Schema;
 use crate::server::TokenIssuer;
 use crate::server::clock::calendar_micros;
 use crate::server::signal::stop_requested;

@@ -115,7 +115,9 @@ fn schema(files: &[PathBuf]) -> anyhow::Result<Schema> {
             Some(first) if first.kinds() != schema.kinds() => bail!(
                 "{}: is of another game than {}; allowed are recordings of one game",
                 file.display(),
-                files.first().map_or_else(String::new, |file| file.display().to_string()),
+                files
+                    .first()
+                    .map_or_else(String::new, |file| file.display().to_string()),
             ),
             Some(_) => {}
             None => known = Some(schema),

@@ -293,9 +293,7 @@ impl Baselines {
     /// Heap memory in bytes.
     pub(super) fn memory(&self) -> usize {
         let views = self.views.iter().chain(&self.spare).map(|view| {
-            view.covered.memory()
-                + view.slots.memory()
-                + view.stale.capacity() * size_of::<Stale>()
+            view.covered.memory() + view.slots.memory() + view.stale.capacity() * size_of::<Stale>()
         });
         self.records.capacity() * size_of::<Record>()
             + self.ids.capacity() * size_of::<u16>()

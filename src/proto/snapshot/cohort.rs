@@ -56,7 +56,12 @@ impl HistoryCode {
 impl History {
     /// The earlier ticks, as far as they are part of it.
     pub(super) fn earlier(self, tables: &Tables, snapshot_every: u32) -> [Option<Tick>; 2] {
-        let ago = |snapshots: u32| self.base.0.checked_sub(snapshots * snapshot_every).map(Tick);
+        let ago = |snapshots: u32| {
+            self.base
+                .0
+                .checked_sub(snapshots * snapshot_every)
+                .map(Tick)
+        };
         let lags = tables.lags;
         match self.code {
             HistoryCode::Alone => [None, None],
@@ -160,7 +165,9 @@ fn steady(frame: &TickFrame, past: &[&Columns], since: Tick, steady: &mut SlotSe
         }
         // Somebody came; it may yet be the one that was there, gone for a while.
         for slot in slots_of(index, *word & born) {
-            let same = past.iter().all(|columns| columns.who(slot) == now.who(slot));
+            let same = past
+                .iter()
+                .all(|columns| columns.who(slot) == now.who(slot));
             if !same {
                 *word &= !(1 << (slot % 64));
             }
@@ -177,7 +184,12 @@ impl Shared {
         for chunks in [&mut self.coded_chunks, &mut self.listed_chunks] {
             chunks.clear();
         }
-        let sets = [&mut self.kept, &mut self.steady, &mut self.coded, &mut self.busy];
+        let sets = [
+            &mut self.kept,
+            &mut self.steady,
+            &mut self.coded,
+            &mut self.busy,
+        ];
         for set in sets.into_iter().chain([&mut self.listed]) {
             set.clear(frame.columns.slots());
         }
@@ -311,7 +323,8 @@ impl Absolute {
             };
             self.chunks.fill(usize::from(slot));
             let bits = &mut self.chunks.bits;
-            self.chunker.chunk(tables, kind, &Past::Nothing, now.values, bits);
+            self.chunker
+                .chunk(tables, kind, &Past::Nothing, now.values, bits);
         }
         self.chunks.fill(frame.columns.slots());
     }
@@ -331,7 +344,10 @@ pub(super) struct Told {
 impl Told {
     /// Whether a client with these sets is told just this.
     pub(super) fn fits(&self, sets: [&SlotSet; 4]) -> bool {
-        self.sets.iter().zip(sets).all(|(own, set)| own.words() == set.words())
+        self.sets
+            .iter()
+            .zip(sets)
+            .all(|(own, set)| own.words() == set.words())
     }
 }
 
@@ -461,7 +477,12 @@ impl Cohorts {
     }
 
     /// What a claimed cell tells of those whose whole history is known.
-    pub(super) fn shared(&self, cell: usize, frame: &TickFrame, history: History) -> Option<&Shared> {
+    pub(super) fn shared(
+        &self,
+        cell: usize,
+        frame: &TickFrame,
+        history: History,
+    ) -> Option<&Shared> {
         let cell = self.shared.get(cell)?;
         let build = |shared: &mut Shared| shared.build(frame, history);
         Some(cell.get(&self.counts, &self.counts.built, build))
@@ -493,7 +514,11 @@ impl Cohorts {
         if cell.encoded.get().is_some() {
             return;
         }
-        let spare = cell.spare.try_lock().ok().and_then(|mut spare| spare.take());
+        let spare = cell
+            .spare
+            .try_lock()
+            .ok()
+            .and_then(|mut spare| spare.take());
         let mut told = spare.unwrap_or_default();
         for (own, set) in told.sets.iter_mut().zip(sets) {
             own.copy_from(set);

@@ -176,7 +176,8 @@ impl Columns {
                 continue;
             };
             let then = before.and_then(|before| before.row(number));
-            let then = then.filter(|then| (then.generation, then.kind) == (now.generation, now.kind));
+            let then =
+                then.filter(|then| (then.generation, then.kind) == (now.generation, now.kind));
             let same = then.is_some_and(|then| then.values == now.values);
             let busy = match (same, before) {
                 (true, Some(before)) => before.busy.contains(number),

@@ -206,12 +206,20 @@ impl Decoder {
             return Err(Rejection::Contradiction);
         }
         let stays = |fate: &&mut Fate| **fate != Fate::Gone;
-        let places = self.fates.iter().filter(|fate| **fate != Fate::Gone).count();
+        let places = self
+            .fates
+            .iter()
+            .filter(|fate| **fate != Fate::Gone)
+            .count();
         let mut fates = self.fates.iter_mut().filter(stays);
         let mut next = 0;
         while let Some((start, end)) = list.run(reader, places as u32)? {
             // Nobody is at a place that is not below `places`.
-            for fate in fates.by_ref().skip((start - next) as usize).take((end - start) as usize) {
+            for fate in fates
+                .by_ref()
+                .skip((start - next) as usize)
+                .take((end - start) as usize)
+            {
                 *fate = Fate::Deferred;
             }
             next = end;
@@ -260,7 +268,10 @@ impl Decoder {
             snapshot.map(|snapshot| Cursor::new(snapshot.tick(), snapshot.held(of.header.range)))
         });
         for (index, held) in of.held.iter().enumerate() {
-            if matches!(self.fates.get(index), Some(Fate::Gone | Fate::Deferred) | None) {
+            if matches!(
+                self.fates.get(index),
+                Some(Fate::Gone | Fate::Deferred) | None
+            ) {
                 continue;
             }
             let mut member = Member {
@@ -319,7 +330,11 @@ impl Decoder {
         busy: bool,
         reader: &mut BitReader<'_>,
     ) -> Result<(), Rejection> {
-        let members = if busy { &mut self.busy } else { &mut self.quiet };
+        let members = if busy {
+            &mut self.busy
+        } else {
+            &mut self.quiet
+        };
         let members = core::mem::take(members);
         let mut list = ListReader::read(reader)?;
         while let Some(place) = list.place(reader, members.len() as u32)? {
@@ -331,7 +346,11 @@ impl Decoder {
                 *fate = Fate::Changed(start);
             }
         }
-        *if busy { &mut self.busy } else { &mut self.quiet } = members;
+        *if busy {
+            &mut self.busy
+        } else {
+            &mut self.quiet
+        } = members;
         Ok(())
     }
 
@@ -406,22 +425,34 @@ impl Decoder {
             [one, next] => one.start + u32::from(one.len) == next.start,
             _ => true,
         };
-        let Some(rows) = base.values_within(start, end).filter(|_| of.held.windows(2).all(follows))
+        let Some(rows) = base
+            .values_within(start, end)
+            .filter(|_| of.held.windows(2).all(follows))
         else {
             return false;
         };
         let part = &mut self.part;
         part.values.extend_from_slice(rows);
-        part.entities.extend(of.held.iter().zip(&self.fates).map(|(held, fate)| Held {
-            start: held.start - start,
-            as_of: if *fate == Fate::Deferred { held.as_of } else { of.header.tick },
-            ..*held
-        }));
+        part.entities
+            .extend(of.held.iter().zip(&self.fates).map(|(held, fate)| Held {
+                start: held.start - start,
+                as_of: if *fate == Fate::Deferred {
+                    held.as_of
+                } else {
+                    of.header.tick
+                },
+                ..*held
+            }));
         for (held, fate) in part.entities.iter().zip(&self.fates) {
-            let Fate::Changed(fresh) = *fate else { continue };
+            let Fate::Changed(fresh) = *fate else {
+                continue;
+            };
             let (to, from) = (held.start as usize, fresh as usize);
             let len = usize::from(held.len);
-            let rows = part.values.get_mut(to..to + len).zip(self.fresh.get(from..from + len));
+            let rows = part
+                .values
+                .get_mut(to..to + len)
+                .zip(self.fresh.get(from..from + len));
             if let Some((to, from)) = rows {
                 to.copy_from_slice(from);
             }

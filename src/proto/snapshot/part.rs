@@ -307,7 +307,11 @@ impl Body<'_> {
             }
             count += told.count_ones() as usize;
             if told == coded {
-                add(chunks.start(index * 64), chunks.start(index * 64 + 64), bits);
+                add(
+                    chunks.start(index * 64),
+                    chunks.start(index * 64 + 64),
+                    bits,
+                );
                 continue;
             }
             for slot in slots_of(index, told) {

@@ -222,7 +222,12 @@ impl Scratch {
     }
 
     /// Adds a range with everything that could be told of it.
-    pub(super) fn plan_range(&mut self, range: SlotRange, choice: Option<Choice>, sight: &Sight<'_>) {
+    pub(super) fn plan_range(
+        &mut self,
+        range: SlotRange,
+        choice: Option<Choice>,
+        sight: &Sight<'_>,
+    ) {
         self.ranges.push(PlannedRange {
             range,
             choice,
@@ -282,7 +287,9 @@ impl Scratch {
                 let bit = 1 << (slot % 64);
                 let index = usize::from(slot) / 64;
                 let now = frame.columns.row(slot);
-                let same = now.filter(|now| (now.generation, now.kind) == (stale.who.generation, stale.who.kind));
+                let same = now.filter(|now| {
+                    (now.generation, now.kind) == (stale.who.generation, stale.who.kind)
+                });
                 let seen = sight.visible.contains(slot);
                 self.sets.kept.remove(slot);
                 self.sets.gone.remove(slot);
@@ -316,7 +323,9 @@ impl Scratch {
             },
             _ => Past::Nothing,
         };
-        let differs = self.chunker.chunk(tables, kind, &past, now, &mut self.own_bits);
+        let differs = self
+            .chunker
+            .chunk(tables, kind, &past, now, &mut self.own_bits);
         if differs || matches!(past, Past::Nothing) {
             let chunk = (start, self.own_bits.len());
             let place = self.own.partition_point(|own| own.slot < slot);
@@ -330,9 +339,13 @@ impl Scratch {
         let frame = sight.frame;
         let base = sight.baselines.view(history.base);
         let then = frame.columns_at(history.base);
-        let Sets { gone, destroyed, .. } = &mut self.sets;
+        let Sets {
+            gone, destroyed, ..
+        } = &mut self.sets;
         for slot in gone.within(range) {
-            let stale = base.and_then(|base| base.stale(slot)).map(|stale| stale.who);
+            let stale = base
+                .and_then(|base| base.stale(slot))
+                .map(|stale| stale.who);
             let held = stale.or_else(|| {
                 let (generation, kind) = then?.who(slot)?;
                 Some(Who { generation, kind })
@@ -492,8 +505,8 @@ impl Scratch {
 
     /// Decides what is told within a budget of so many bytes.
     pub(super) fn select(&mut self, sight: &Sight<'_>, budget: usize) {
-        let budget = (budget as u64 * 8)
-            .saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64);
+        let budget =
+            (budget as u64 * 8).saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64);
         if self.bits_at_most(sight, budget) {
             return;
         }

@@ -176,16 +176,6 @@ impl SlotSet {
         self.word(usize::from(slot) / 64) >> (slot % 64) & 1 == 1
     }
 
-    /// Adds all slots of another set.
-    pub(super) fn add_all(&mut self, other: &Self) {
-        if self.words.len() < other.words.len() {
-            self.words.resize(other.words.len(), 0);
-        }
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            *word |= other;
-        }
-    }
-
     /// The slots, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u16> + Clone + '_ {
         let words = self.words.iter().enumerate();

@@ -250,8 +250,7 @@ impl ClientView {
             if bytes <= room {
                 break;
             }
-            if core::mem::take(&mut may_split)
-                && self.split(frame, index, room * SPLIT_AT, scratch)
+            if core::mem::take(&mut may_split) && self.split(frame, index, room * SPLIT_AT, scratch)
             {
                 continue;
             }

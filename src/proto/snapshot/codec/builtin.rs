@@ -75,9 +75,8 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
         let streams = (0..codings.len()).map(stream).collect();
         let shapes: Vec<Group> = groups.iter().map(|of| of.group.clone()).collect();
         let pieces = pieces(&shapes, MASKS).into_iter().enumerate();
-        let pieces = pieces.map(|(place, (range, masks))| {
-            piece(&groups, range, masks, place == 0, &mut codes)
-        });
+        let pieces = pieces
+            .map(|(place, (range, masks))| piece(&groups, range, masks, place == 0, &mut codes));
         let pieces = pieces.collect();
         KindTables {
             codings: codings.clone(),
@@ -103,10 +102,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
 }
 
 /// The raw number of zero, by field.
-pub(in super::super) fn zeros(
-    kind: &Kind,
-    codings: &[Coding],
-) -> Box<[i64]> {
+pub(in super::super) fn zeros(kind: &Kind, codings: &[Coding]) -> Box<[i64]> {
     let fields = kind.fields.iter().zip(codings);
     fields
         .map(|(field, coding)| i64::from(coding.raw(field.quantity.quantise(0.0))))
@@ -227,7 +223,11 @@ fn level(error: u64) -> u8 {
 /// The mean size of residuals of a scale, in sixteenths of a step: powers of √2.
 const fn scale_size(scale: usize) -> u64 {
     let size = 8_u64 << (scale / 2);
-    if scale % 2 == 1 { size * 181 / 128 } else { size }
+    if scale % 2 == 1 {
+        size * 181 / 128
+    } else {
+        size
+    }
 }
 
 fn scale_of(size: u64) -> u8 {
@@ -299,7 +299,10 @@ fn states(of: &GroupTables, level: u64, rests: bool) -> Vec<u64> {
         _ => {
             let of_one = error / members.max(1);
             let off = ONE * of_one / (of_one + 30);
-            (ONE * 12 / (12 + error), off.clamp(ONE * 2 / 5, ONE * 9 / 10))
+            (
+                ONE * 12 / (12 + error),
+                off.clamp(ONE * 2 / 5, ONE * 9 / 10),
+            )
         }
     };
     let before = match (of.group.manner, rests) {
@@ -311,7 +314,11 @@ fn states(of: &GroupTables, level: u64, rests: bool) -> Vec<u64> {
     let patterns = (1_u32..1 << members).map(|pattern| {
         (0..members).fold(ONE, |share, member| {
             // The largest component seldom becomes another.
-            let off = if rotation && member == 0 { ONE / 64 } else { off };
+            let off = if rotation && member == 0 {
+                ONE / 64
+            } else {
+                off
+            };
             let named = pattern >> member & 1 == 1;
             share * if named { off } else { ONE - off } / ONE
         })
@@ -368,7 +375,9 @@ fn piece(
                 unknown = states(&of[place], 7, of[place].group.manner == Manner::Plain);
                 &unknown
             };
-            let each = masks.iter().flat_map(|mask| states.iter().map(move |state| mask * state / ONE));
+            let each = masks
+                .iter()
+                .flat_map(|mask| states.iter().map(move |state| mask * state / ONE));
             masks = each.map(|share| share.max(1)).collect();
         }
         masks
@@ -440,6 +449,10 @@ fn piece(
             first,
             map: map.into(),
         },
-        classes: if is_first { classes.into() } else { Box::new([]) },
+        classes: if is_first {
+            classes.into()
+        } else {
+            Box::new([])
+        },
     }
 }

@@ -206,12 +206,7 @@ impl Chunker {
 
 /// In what a group differs. Of one that rests and differs, fills in what was expected.
 #[inline]
-fn compare(
-    tables: &GroupTables,
-    expected: &mut Expected,
-    base: &[i32],
-    now: &[i32],
-) -> State {
+fn compare(tables: &GroupTables, expected: &mut Expected, base: &[i32], now: &[i32]) -> State {
     let same = |member: &Member| base.get(member.field) == now.get(member.field);
     if expected.rests {
         if tables.members.iter().all(same) {
@@ -567,11 +562,7 @@ impl Told<'_> {
         Ok(())
     }
 
-    fn read_plain(
-        &self,
-        row: &mut [i32],
-        source: &mut Source<'_, '_>,
-    ) -> Result<(), Rejection> {
+    fn read_plain(&self, row: &mut [i32], source: &mut Source<'_, '_>) -> Result<(), Rejection> {
         for (place, member, stream) in self.members() {
             if !self.names(place) {
                 continue;

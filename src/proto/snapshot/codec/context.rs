@@ -98,10 +98,11 @@ impl Context {
         } = *past
         else {
             let first = first.unwrap_or(0);
-            self.groups.extend(kind.groups.iter().map(|tables| Expected {
-                level: tables.first.get(first).copied().unwrap_or(0),
-                ..REST
-            }));
+            self.groups
+                .extend(kind.groups.iter().map(|tables| Expected {
+                    level: tables.first.get(first).copied().unwrap_or(0),
+                    ..REST
+                }));
             return;
         };
         let span = lags.earliest - lags.earlier;
@@ -113,7 +114,8 @@ impl Context {
         };
         let rows = [base, earlier, earliest.unwrap_or(earlier)];
         let groups = kind.groups.iter();
-        self.groups.extend(groups.map(|tables| full(tables, rows, &times)));
+        self.groups
+            .extend(groups.map(|tables| full(tables, rows, &times)));
     }
 
     /// How an entity is told whose full history is known.
@@ -188,18 +190,17 @@ fn full(tables: &GroupTables, rows: [&[i32]; 3], times: &Times) -> Expected {
         };
     }
     match tables.group.manner {
-        Manner::Plain => Expected { feature: 16, ..REST },
+        Manner::Plain => Expected {
+            feature: 16,
+            ..REST
+        },
         Manner::Line => line(tables, rows, times),
         Manner::Rotation => rotation(tables, rows, times),
     }
 }
 
 #[inline]
-fn line(
-    tables: &GroupTables,
-    [base, earlier, earliest]: [&[i32]; 3],
-    times: &Times,
-) -> Expected {
+fn line(tables: &GroupTables, [base, earlier, earliest]: [&[i32]; 3], times: &Times) -> Expected {
     let mut expected = Expected {
         rests: false,
         ..REST
@@ -218,9 +219,7 @@ fn line(
     let all = tables.members.iter().zip(&ways).zip(&mut expected.raw);
     for (axis, ((member, ways), raw)) in all.enumerate() {
         let velocity = member.velocity.map_or((0, 0), |(field, coding, zero)| {
-            let at = |row: &[i32]| {
-                i64::from(coding.raw(row.get(field).copied().unwrap_or(0)))
-            };
+            let at = |row: &[i32]| i64::from(coding.raw(row.get(field).copied().unwrap_or(0)));
             let now = at(base);
             (now - zero, now - at(earlier))
         });

@@ -4,6 +4,7 @@
 //! or used. Section 8.5.5 of `docs/protocol.md`.
 
 use super::super::schema::{Fnv, Schema};
+use super::builtin;
 use super::context::PLAIN_SHIFT;
 use super::motion::{MAX_WEIGHT, Weights};
 use super::prefix::{MAX_SYMBOLS, PrefixCode};
@@ -13,7 +14,6 @@ use super::tables::{
     FIRSTS, GroupTables, KindTables, LEVELS, Lags, MASK_SYMBOLS, MAX_MASKS, MODES, Mode, Piece,
     RESIDUAL_CONTEXTS, Stream, Tables, pieces, radices,
 };
-use super::builtin;
 use crate::proto::wire::ByteReader;
 
 /// What a file begins with.
@@ -30,7 +30,9 @@ pub enum TablesError {
     #[error("these are no tables: the file does not begin as `tickwire train` begins it")]
     Magic,
     /// They were learnt for another world.
-    #[error("the tables were made for another schema ({made:#018x}, ours is {ours:#018x}): learn them again from a recording of this game")]
+    #[error(
+        "the tables were made for another schema ({made:#018x}, ours is {ours:#018x}): learn them again from a recording of this game"
+    )]
     Schema {
         /// The schema they were made for.
         made: u64,
@@ -68,7 +70,10 @@ impl Tables {
             earlier: u32::from(reader.byte()?),
             earliest: u32::from(reader.byte()?),
         };
-        ensure(lags.is_valid(), "the earlier ticks of a history are not in order")?;
+        ensure(
+            lags.is_valid(),
+            "the earlier ticks of a history are not in order",
+        )?;
         let codes = reader.codes()?;
         let mut kinds = Vec::new();
         for (number, kind) in schema.kinds().iter().enumerate() {
@@ -135,7 +140,10 @@ pub(in super::super) fn hash(tables: &Tables) -> u64 {
 
 /// How many contexts a field's symbols have, and how many symbols there are.
 pub(in super::super) fn alphabet(of: &KindTables, field: usize) -> (usize, usize) {
-    let group = of.groups.iter().find(|group| group.group.fields.contains(&field));
+    let group = of
+        .groups
+        .iter()
+        .find(|group| group.group.fields.contains(&field));
     let (Some(tables), Some(coding)) = (group, of.codings.get(field)) else {
         return (1, 1);
     };
@@ -144,7 +152,11 @@ pub(in super::super) fn alphabet(of: &KindTables, field: usize) -> (usize, usize
         (Manner::Rotation, _) if group.fields.first() == Some(&field) => (LEVELS, 3),
         (Manner::Line | Manner::Rotation, _) => (RESIDUAL_CONTEXTS, RESIDUALS),
         (Manner::Plain, PlainForm::Value) => {
-            let contexts = if coding.bits <= 4 { 1 << coding.bits } else { 1 };
+            let contexts = if coding.bits <= 4 {
+                1 << coding.bits
+            } else {
+                1
+            };
             (contexts, 1 << coding.bits)
         }
         (Manner::Plain, PlainForm::Distance) => (1, RESIDUALS),
@@ -159,7 +171,11 @@ pub(in super::super) fn piece_contexts(groups: &[Group], shift: u32, modes: usiz
 }
 
 fn ensure(holds: bool, fault: &'static str) -> Result<(), TablesError> {
-    if holds { Ok(()) } else { Err(TablesError::Damaged(fault)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(TablesError::Damaged(fault))
+    }
 }
 
 fn write(tables: &Tables, out: &mut Vec<u8>) {
@@ -192,7 +208,11 @@ fn write(tables: &Tables, out: &mut Vec<u8>) {
                 run_lengths(out, &piece.classes);
             }
         }
-        for group in kind.groups.iter().filter(|of| of.group.manner != Manner::Plain) {
+        for group in kind
+            .groups
+            .iter()
+            .filter(|of| of.group.manner != Manner::Plain)
+        {
             out.push(group.axes as u8);
             for weight in group.weights.iter().flatten() {
                 signed(out, *weight);
@@ -272,7 +292,9 @@ impl Reader<'_> {
             debug_assert!(symbols <= MAX_SYMBOLS, "a byte counts them");
             let lengths = self.run_lengths(symbols)?;
             let code = PrefixCode::new(&lengths);
-            codes.push(code.ok_or(TablesError::Damaged("the lengths of a code's words make no code"))?);
+            codes.push(code.ok_or(TablesError::Damaged(
+                "the lengths of a code's words make no code",
+            ))?);
         }
         Ok(codes)
     }
@@ -308,21 +330,33 @@ impl Reader<'_> {
             let of = groups.get(range.clone()).unwrap_or(&[]);
             ensure(masks_len <= MAX_MASKS, "a piece has too many groups")?;
             let shift = u32::from(self.byte()?);
-            ensure(shift <= PLAIN_SHIFT, "a piece counts levels in steps that there are not")?;
+            ensure(
+                shift <= PLAIN_SHIFT,
+                "a piece counts levels in steps that there are not",
+            )?;
             let contexts = piece_contexts(of, shift, modes);
-            ensure(contexts <= MAX_MASKS * MODES, "a piece has too many contexts")?;
+            ensure(
+                contexts <= MAX_MASKS * MODES,
+                "a piece has too many contexts",
+            )?;
             let count = usize::from(self.byte()?);
             ensure(count <= MASK_SYMBOLS, "a piece has more masks than symbols")?;
             let (mut masks, mut symbols) = (Vec::new(), vec![0; masks_len]);
             for symbol in 1..=count {
                 let mask = self.0.u16().ok_or(TablesError::Truncated)?;
-                let place = symbols.get_mut(usize::from(mask)).filter(|place| **place == 0);
+                let place = symbols
+                    .get_mut(usize::from(mask))
+                    .filter(|place| **place == 0);
                 *place.ok_or(TablesError::Damaged("a mask is named twice, or is none"))? =
                     symbol as u8;
                 masks.push(mask);
             }
             let stream = self.stream(contexts + FIRSTS, count + 1, codes)?;
-            let classes = if made.is_empty() { self.run_lengths(contexts)? } else { Vec::new() };
+            let classes = if made.is_empty() {
+                self.run_lengths(contexts)?
+            } else {
+                Vec::new()
+            };
             made.push(Piece {
                 groups: range,
                 masks_len,
@@ -344,7 +378,10 @@ impl Reader<'_> {
         }
         tables.axes = usize::from(self.byte()?);
         let members = tables.group.fields.len();
-        ensure((1..=members).contains(&tables.axes), "a group has more axes than fields")?;
+        ensure(
+            (1..=members).contains(&tables.axes),
+            "a group has more axes than fields",
+        )?;
         let mut weights: Vec<Weights> = Vec::new();
         for _ in 0..GroupTables::weights_len(tables.axes) {
             let mut weight = [0; 4];

@@ -399,7 +399,12 @@ mod tests {
     #[test]
     fn what_moves_evenly_is_foreseen() {
         let coding = Quantity::Unsigned { bits: 16 }.coding();
-        let times = Times { age: 6, earlier: 2, earliest: 2, usual: 2 };
+        let times = Times {
+            age: 6,
+            earlier: 2,
+            earliest: 2,
+            usual: 2,
+        };
         let ways = Ways::new(coding, (120, 110, 100), &times);
         // Half of the way of two snapshots, six times.
         let weights = [1 << (WEIGHT_BITS - 1), 0, 0, 0];

@@ -104,7 +104,10 @@ pub(in super::super) fn lengths_for(frequencies: &[u64]) -> Vec<u8> {
     let mut weights: Vec<u64> = frequencies.iter().take(count).copied().collect();
     loop {
         let lengths = huffman(&weights);
-        if lengths.iter().all(|length| u32::from(*length) <= MAX_LENGTH) {
+        if lengths
+            .iter()
+            .all(|length| u32::from(*length) <= MAX_LENGTH)
+        {
             return lengths;
         }
         // Adding the same to all brings them closer; at last all are equal, and 2^8 equals fit.

@@ -12,8 +12,7 @@ const DIRECT_SYMBOLS: u32 = 2 * DIRECT as u32 + 1;
 const FEWEST: u32 = 2;
 const MOST: u32 = 32;
 /// How many symbols there are.
-pub(in super::super) const RESIDUALS: usize =
-    (DIRECT_SYMBOLS + 2 * (MOST - FEWEST + 1)) as usize;
+pub(in super::super) const RESIDUALS: usize = (DIRECT_SYMBOLS + 2 * (MOST - FEWEST + 1)) as usize;
 
 /// A distance as a symbol, and the plain bits that follow it with their number.
 #[inline]

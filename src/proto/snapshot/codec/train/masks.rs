@@ -66,7 +66,11 @@ fn count_masks(tables: &mut Tables, world: &World) {
         chunker.differs(kind, base, sample.now);
         for (place, piece) in kind.pieces.iter().enumerate() {
             let mask = chunker.mask(kind, piece);
-            *seen.entry((sample.kind, place)).or_default().entry(mask).or_default() += 1.0;
+            *seen
+                .entry((sample.kind, place))
+                .or_default()
+                .entry(mask)
+                .or_default() += 1.0;
             if place > 0 || !matches!(sample.past, Past::Full { .. }) {
                 continue;
             }
@@ -113,7 +117,10 @@ fn count_masks(tables: &mut Tables, world: &World) {
 
 /// Small fields that jump may say how the others behave.
 fn mode_candidates(kind: &KindTables) -> impl Iterator<Item = usize> {
-    let plain = kind.groups.iter().filter(|of| of.group.manner == Manner::Plain);
+    let plain = kind
+        .groups
+        .iter()
+        .filter(|of| of.group.manner == Manner::Plain);
     let fields = plain.flat_map(|of| of.group.fields.iter().copied());
     let small = |field: &usize| kind.codings[*field].bits <= VALUE_BITS;
     fields.filter(small).collect::<Vec<_>>().into_iter()
@@ -122,7 +129,10 @@ fn mode_candidates(kind: &KindTables) -> impl Iterator<Item = usize> {
 /// How many bits an ideal code needs.
 fn bits(counts: &Counts) -> f64 {
     let all: f64 = counts.values().sum();
-    counts.values().map(|count| -count * (count / all).log2()).sum()
+    counts
+        .values()
+        .map(|count| -count * (count / all).log2())
+        .sum()
 }
 
 /// Values whose masks are alike have one class: the two that cost least to join are joined, until

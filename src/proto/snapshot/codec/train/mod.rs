@@ -107,7 +107,9 @@ impl<'s> Trainer<'s> {
     pub fn learn(&self) -> Result<Tables, TrainError> {
         self.world.check()?;
         let learnt = HISTORIES.map(|lags| self.learn_with(lags));
-        let best = learnt.into_iter().min_by(|one, other| one.1.total_cmp(&other.1));
+        let best = learnt
+            .into_iter()
+            .min_by(|one, other| one.1.total_cmp(&other.1));
         best.map(|(tables, _)| tables).ok_or(TrainError::TooShort)
     }
 

@@ -70,7 +70,9 @@ impl Sums {
         }
         for place in 0..4 {
             let pivot = (place..4).max_by(|one, other| {
-                rows[*one][place].abs().total_cmp(&rows[*other][place].abs())
+                rows[*one][place]
+                    .abs()
+                    .total_cmp(&rows[*other][place].abs())
             })?;
             rows.swap(place, pivot);
             let lead = rows[place];
@@ -84,7 +86,10 @@ impl Sums {
             }
         }
         let solution = core::array::from_fn(|place| rows[place][4] / rows[place][place]);
-        solution.iter().all(|weight: &f64| weight.is_finite()).then_some(solution)
+        solution
+            .iter()
+            .all(|weight: &f64| weight.is_finite())
+            .then_some(solution)
     }
 }
 
@@ -193,7 +198,11 @@ fn add_line(
         let target = way(coding, of(*field).0, raw(kind, sample.now, *field)) as f64;
         let class = pace.weight_class();
         let weight = group.weights(key.age, class, member);
-        let guess: f64 = weight.iter().zip(regressors).map(|(of, way)| f64::from(*of) / ONE * way).sum();
+        let guess: f64 = weight
+            .iter()
+            .zip(regressors)
+            .map(|(of, way)| f64::from(*of) / ONE * way)
+            .sum();
         let key = Key {
             class,
             axis: member,
@@ -218,11 +227,18 @@ fn add_rotation(
     let ball = &group.ball;
     let whole = |row: &[i32]| -> Quaternion {
         let fields = &group.group.fields;
-        motion::unpack(ball, core::array::from_fn(|place| raw(kind, row, fields[place])))
+        motion::unpack(
+            ball,
+            core::array::from_fn(|place| raw(kind, row, fields[place])),
+        )
     };
     let [base, earlier, earliest] = rows.map(whole);
     let aligned = |of| motion::aligned(of, &base);
-    let (earlier, earliest, now) = (aligned(earlier), aligned(earliest), aligned(whole(sample.now)));
+    let (earlier, earliest, now) = (
+        aligned(earlier),
+        aligned(earliest),
+        aligned(whole(sample.now)),
+    );
     let (pace, ways) = motion::rotation_pace([&base, &earlier, &earliest], times);
     if pace.speed == 0 && pace.turn == 0 {
         return;
@@ -239,7 +255,11 @@ fn add_rotation(
             0.0,
         ];
         let target = (now[place] - base[place]) as f64;
-        let guess: f64 = weight.iter().zip(regressors).map(|(of, way)| f64::from(*of) / ONE * way).sum();
+        let guess: f64 = weight
+            .iter()
+            .zip(regressors)
+            .map(|(of, way)| f64::from(*of) / ONE * way)
+            .sum();
         sums.add(regressors, target, 1.0 / ((target - guess).abs() + 3.0));
     }
 }
@@ -291,12 +311,20 @@ fn levels(tables: &mut Tables, world: &World) {
                 continue;
             }
             let base = sample.past.base(kind);
-            let off = off(kind, group, &context.groups[place].filled(group, base), sample.now);
+            let off = off(
+                kind,
+                group,
+                &context.groups[place].filled(group, base),
+                sample.now,
+            );
             match (&sample.past, times(of, &sample)) {
                 (Past::Full { .. }, Some(times)) => {
                     let pace = pace_of(kind, group, &sample, &times);
                     let cell = (age_class(times.age) * SPEEDS + pace.speed) * TURNS + pace.turn;
-                    means.entry((sample.kind, place, cell)).or_default().add(off);
+                    means
+                        .entry((sample.kind, place, cell))
+                        .or_default()
+                        .add(off);
                 }
                 (Past::First { age, .. }, _) => {
                     let key = (sample.kind, place, age_class(*age));
@@ -341,7 +369,9 @@ fn off(
         let largest = raw(kind, now, fields[0]) as usize;
         let parts = motion::pack(ball, &expected.whole, expected.length, largest);
         let parts = parts.iter().zip(&fields[1..]);
-        return parts.map(|(part, field)| u64::from(raw(kind, now, *field).abs_diff(*part))).sum();
+        return parts
+            .map(|(part, field)| u64::from(raw(kind, now, *field).abs_diff(*part)))
+            .sum();
     }
     let members = fields.iter().zip(expected.raw);
     members
@@ -351,7 +381,12 @@ fn off(
         .sum()
 }
 
-fn pace_of(kind: &KindTables, group: &GroupTables, sample: &Sample<'_>, times: &Times) -> motion::Pace {
+fn pace_of(
+    kind: &KindTables,
+    group: &GroupTables,
+    sample: &Sample<'_>,
+    times: &Times,
+) -> motion::Pace {
     let Some(rows) = rows(sample) else {
         return motion::Pace::default();
     };
@@ -359,7 +394,10 @@ fn pace_of(kind: &KindTables, group: &GroupTables, sample: &Sample<'_>, times: &
     if group.group.manner == Manner::Rotation {
         let ball = &group.ball;
         let [base, earlier, earliest] = rows.map(|row| {
-            motion::unpack(ball, core::array::from_fn(|place| raw(kind, row, fields[place])))
+            motion::unpack(
+                ball,
+                core::array::from_fn(|place| raw(kind, row, fields[place])),
+            )
         });
         let earlier = motion::aligned(earlier, &base);
         let earliest = motion::aligned(earliest, &base);

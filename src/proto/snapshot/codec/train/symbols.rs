@@ -62,7 +62,9 @@ pub(super) fn learn(tables: &mut Tables, world: &World) -> f64 {
         plain: 0.0,
     };
     let mut chunker = Chunker::default();
-    world.each(tables, |sample| count(tables, &mut chunker, &sample, &mut counter));
+    world.each(tables, |sample| {
+        count(tables, &mut chunker, &sample, &mut counter)
+    });
     let mut bits = counter.plain;
     let mut codes: Vec<PrefixCode> = Vec::new();
     let learnt: Vec<Stream> = counter
@@ -140,7 +142,11 @@ impl Sink for Scales<'_> {
 }
 
 /// What the samples of a world take with these tables, by kind and field.
-pub(super) fn explain(tables: &Tables, names: &[(String, Vec<String>)], world: &World) -> Vec<Share> {
+pub(super) fn explain(
+    tables: &Tables,
+    names: &[(String, Vec<String>)],
+    world: &World,
+) -> Vec<Share> {
     let mut shares = Vec::new();
     for (number, (kind, fields)) in names.iter().enumerate() {
         let mut scales = Scales {
@@ -169,17 +175,24 @@ pub(super) fn explain(tables: &Tables, names: &[(String, Vec<String>)], world: &
 fn costs(counts: &[f64], all: &[f64]) -> Vec<f64> {
     let (sum, total): (f64, f64) = (counts.iter().sum(), all.iter().sum::<f64>().max(1.0));
     let symbols = counts.len() as f64;
-    let share = |(count, all): (&f64, &f64)| (count + all / total + 0.02) / (sum + 1.0 + 0.02 * symbols);
+    let share =
+        |(count, all): (&f64, &f64)| (count + all / total + 0.02) / (sum + 1.0 + 0.02 * symbols);
     counts.iter().zip(all).map(|of| -share(of).log2()).collect()
 }
 
 fn cost(counts: &[f64], costs: &[f64]) -> f64 {
-    counts.iter().zip(costs).map(|(count, cost)| count * cost).sum()
+    counts
+        .iter()
+        .zip(costs)
+        .map(|(count, cost)| count * cost)
+        .sum()
 }
 
 fn nearest(counts: &[f64], codes: &[Vec<f64>]) -> usize {
     let costs = codes.iter().map(|code| cost(counts, code)).enumerate();
-    costs.min_by(|one, other| one.1.total_cmp(&other.1)).map_or(0, |(place, _)| place)
+    costs
+        .min_by(|one, other| one.1.total_cmp(&other.1))
+        .map_or(0, |(place, _)| place)
 }
 
 /// Codes for the contexts of a stream, few enough and each worth it; the stream that says which has
@@ -199,7 +212,8 @@ fn share(
     let mut codes = vec![costs(&all, &all)];
     // The context that is served worst gets the next code.
     while codes.len() < CODES {
-        let loss = |place: usize| cost(counts[place], &codes[nearest(counts[place], &codes)]) - own[place];
+        let loss =
+            |place: usize| cost(counts[place], &codes[nearest(counts[place], &codes)]) - own[place];
         let worst = (0..counts.len()).map(|place| (loss(place), place));
         let worst = worst.max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
         let Some((_, place)) = worst.filter(|(loss, _)| *loss > WORTH) else {
@@ -226,16 +240,20 @@ fn share(
     let prefix: Vec<PrefixCode> = sums
         .iter()
         .filter_map(|sum| {
-            let frequency = |(count, all): (&f64, &f64)| {
-                (count * 1024.0 + all / total * 1024.0 + 51.0) as u64
-            };
+            let frequency =
+                |(count, all): (&f64, &f64)| (count * 1024.0 + all / total * 1024.0 + 51.0) as u64;
             let frequencies: Vec<u64> = sum.iter().zip(&all).map(frequency).collect();
             PrefixCode::new(&lengths_for(&frequencies))
         })
         .collect();
     let lengths: Vec<Vec<f64>> = prefix
         .iter()
-        .map(|code| code.lengths().iter().map(|length| f64::from(*length)).collect())
+        .map(|code| {
+            code.lengths()
+                .iter()
+                .map(|length| f64::from(*length))
+                .collect()
+        })
         .collect();
     // Whoever was never seen has the code of most.
     let most = nearest(&all, &lengths) as u8;

@@ -102,7 +102,11 @@ impl World {
         if self.snapshots.len() < FEWEST {
             return Err(TrainError::TooShort);
         }
-        if self.snapshots.iter().all(|snapshot| snapshot.values.is_empty()) {
+        if self
+            .snapshots
+            .iter()
+            .all(|snapshot| snapshot.values.is_empty())
+        {
             return Err(TrainError::Empty);
         }
         Ok(())
@@ -112,7 +116,9 @@ impl World {
     pub(super) fn defaults(&self, kind: u8, codings: &[Coding]) -> Box<[i32]> {
         let mut seen: Vec<Vec<i32>> = vec![Vec::new(); codings.len()];
         for (index, snapshot) in self.snapshots.iter().enumerate() {
-            let before = index.checked_sub(1).and_then(|before| self.snapshots.get(before));
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| self.snapshots.get(before));
             for (slot, head) in snapshot.heads.iter().enumerate() {
                 let Some(head) = head.as_ref().filter(|head| head.kind == kind) else {
                     continue;
@@ -131,7 +137,8 @@ impl World {
             let runs = seen.chunk_by(|one, next| one == next);
             // Of equally frequent ones the first.
             let most = runs.rev().max_by_key(|run| run.len());
-            most.and_then(|run| run.first()).map_or(coding.clamp(0), |value| coding.clamp(*value))
+            most.and_then(|run| run.first())
+                .map_or(coding.clamp(0), |value| coding.clamp(*value))
         });
         most.collect()
     }
@@ -182,7 +189,10 @@ impl World {
         let stride = self.stride() * 16 + 3;
         for (turn, age) in AGES.into_iter().enumerate() {
             for index in (age as usize + turn % stride..self.snapshots.len()).step_by(stride) {
-                let (now, base) = (&self.snapshots[index], &self.snapshots[index - age as usize]);
+                let (now, base) = (
+                    &self.snapshots[index],
+                    &self.snapshots[index - age as usize],
+                );
                 for (slot, head) in now.heads.iter().enumerate() {
                     let Some(head) = head else { continue };
                     if let Some(base) = base.same(slot, head) {
@@ -201,7 +211,9 @@ impl World {
     pub(super) fn each_new<'w>(&'w self, mut each: impl FnMut(Sample<'w>)) {
         let everybody = self.snapshots.len().div_ceil(8).max(1);
         for (index, now) in self.snapshots.iter().enumerate() {
-            let before = index.checked_sub(1).and_then(|before| self.snapshots.get(before));
+            let before = index
+                .checked_sub(1)
+                .and_then(|before| self.snapshots.get(before));
             for (slot, head) in now.heads.iter().enumerate() {
                 let Some(head) = head else { continue };
                 let is_new = before.is_none_or(|before| before.same(slot, head).is_none());
