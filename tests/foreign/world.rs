@@ -7,7 +7,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 use tickwire::id::{ClientSlot, EntityId};
 use tickwire::proto::snapshot::{
-    Blend, Field, FrameConfig, FrameHistory, Kind, KindId, Motion, Quantity, Schema, TickFrame, Viewpoint,
+    Blend, Field, FrameConfig, FrameHistory, Kind, KindId, Motion, Quantity, Schema, TickFrame,
+    Viewpoint,
 };
 use tickwire::time::Tick;
 
@@ -145,7 +146,9 @@ fn field_as_json(field: &Field) -> String {
         Motion::Any => "any",
     };
     let (group, velocity) = (&field.group, &field.velocity);
-    let (group, velocity) = [group, velocity].map(|of| of.as_deref().unwrap_or_default()).into();
+    let (group, velocity) = [group, velocity]
+        .map(|of| of.as_deref().unwrap_or_default())
+        .into();
     let rotation = field.rotation;
     let blend = match field.blend {
         Blend::Linear => "linear",

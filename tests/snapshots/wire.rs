@@ -123,8 +123,8 @@ fn a_part_is_what_the_description_says() {
     let part = tell(&mut history, &mut view, 6, &[(3, [2, 10])]);
     let by_hand = bits(concat!(
         "0110000000000000 10000 10 1 1 0 ", // tick 6, from 4 and 2; nobody moves
-        "1111 000011 010011 ",              // coded: both its flags are others, its number is 7 more
-        "0 0 0",                            // busy, quiet, others: none
+        "1111 000011 010011 ", // coded: both its flags are others, its number is 7 more
+        "0 0 0",               // busy, quiet, others: none
     ));
     assert_eq!(part, by_hand);
     assert!(replica.receive(&part).expect("our own").complete);
