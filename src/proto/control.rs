@@ -14,7 +14,7 @@ use crate::proto::wire::{ByteReader, ByteWriter};
 use crate::time::{Tick, TickRate};
 
 /// The version of everything above netcode. It grows when a byte changes its meaning.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// The longest text of a goodbye, in bytes.
 pub const MAX_GOODBYE_TEXT: usize = 120;

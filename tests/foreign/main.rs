@@ -198,6 +198,10 @@ impl Conversation {
         };
         let schema = conversation.world.schema_as_json();
         conversation.foreigner.tell(&format!("schema {schema}"));
+        let tables = conversation.world.schema.tables().to_bytes();
+        let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/foreign.tables");
+        std::fs::write(file, tables).expect("a folder for the tables");
+        conversation.foreigner.tell(&format!("tables {file}"));
         conversation
     }
 

@@ -7,7 +7,8 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
 use tickwire::id::{ClientSlot, EntityId};
 use tickwire::proto::snapshot::{
-    Blend, Field, FrameConfig, FrameHistory, Kind, KindId, Quantity, Schema, TickFrame, Viewpoint,
+    Blend, Field, FrameConfig, FrameHistory, Kind, KindId, Motion, Quantity, Schema, TickFrame,
+    Viewpoint,
 };
 use tickwire::time::Tick;
 
@@ -135,13 +136,24 @@ fn field_as_json(field: &Field) -> String {
         Quantity::Flags { bits } => format!(r#""quantity":"flags","bits":{bits}"#),
         Quantity::Counter { bits } => format!(r#""quantity":"counter","bits":{bits}"#),
     };
+    let motion = match field.motion {
+        Motion::Still => "still",
+        Motion::Linear => "linear",
+        Motion::Spinning => "spinning",
+        Motion::Any => "any",
+    };
+    let (group, velocity) = (&field.group, &field.velocity);
+    let (group, velocity) = [group, velocity]
+        .map(|of| of.as_deref().unwrap_or_default())
+        .into();
+    let rotation = field.rotation;
     let blend = match field.blend {
         Blend::Linear => "linear",
         Blend::Angle => "angle",
         Blend::Step => "step",
     };
     format!(
-        r#"{{"name":"{}",{quantity},"blend":"{blend}"}}"#,
+        r#"{{"name":"{}",{quantity},"blend":"{blend}","group":"{group}","motion":"{motion}","velocity":"{velocity}","rotation":{rotation}}}"#,
         field.name
     )
 }

@@ -168,8 +168,8 @@ pub use tickwire_derive::ReplicateEnum;
 /// | | |
 /// |---|---|
 /// | `blend = "linear"`, `"angle"`, `"step"` | [`Blend`]; else linear for what has a range, angle for angles, step for all others |
-/// | `moves = "still"`, `"linear"`, `"spinning"`, `"any"` | [`Motion`], a hint that changes no byte |
-/// | `group = "name"` | which fields change together, a hint that changes no byte |
+/// | `moves = "still"`, `"linear"`, `"spinning"`, `"any"` | [`Motion`]: what the codec expects |
+/// | `group = "name"` | which fields change together |
 /// | `name = "name"` | the field's name in the schema |
 /// | `kind = "name"`, at the struct | the kind's name; else the struct's in snake case |
 ///

@@ -17,8 +17,9 @@
 //!           all = 0:  first slot, last slot    it speaks of these and those between
 //!           done            1   nothing in this range was deferred or withheld
 //!           moves           1   1: the lists left, entered and deferred follow
-//!           coded               the chunks of the coded, in the order of their slots
-//!           busy, quiet, others lists of those that are not as expected
+//!           code > 0: coded     the chunks of the coded, in the order of their slots
+//!           code > 0: busy, quiet   lists of those that are not as expected
+//!           others              the same
 //! left      list; an item is  rank gap, destroyed 1
 //! entered   list; an item is  slot gap, generation number(8), kind, chunk from nothing
 //! deferred  list; an item is  rank gap, number(0): the length of the run minus one

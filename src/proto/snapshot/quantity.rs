@@ -61,9 +61,9 @@ pub enum Blend {
 
 /// How a field moves from tick to tick, most of the time.
 ///
-/// A hint for whoever predicts its next value: what a codec expects, a field costs nothing to
-/// send. It changes no byte today and is no part of [`Schema::hash`](super::Schema::hash); a wrong one
-/// is never wrong on the wire.
+/// A hint for the codec, which predicts its next value: what was expected costs next to nothing to
+/// send. A wrong one is never wrong on the wire, only larger. It is part of
+/// [`Schema::hash`](super::Schema::hash), because both ends must expect the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Motion {
     /// It stays as it is, and jumps when it changes.

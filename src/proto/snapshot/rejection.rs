@@ -19,8 +19,8 @@ named! {
         Kind = 11, "kind", "an entity enters with a kind that the schema does not have";
         Value = 12, "value", "a value is outside of its field's range";
         Contradiction = 13, "contradiction", "the part says that it is done and defers something";
-        Mask = 15, "mask", "a chunk differs in a way that there is not";
         TooFarAhead = 14, "too_far_ahead", "the part names a tick beyond the end of time";
+        Mask = 15, "mask", "a chunk differs in a way that there is not";
     }
 }
 
