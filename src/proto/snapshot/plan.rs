@@ -454,12 +454,11 @@ impl Scratch {
             &self.sets.gone,
             &self.sets.new,
         ];
-        if let Some(told) = cell.and_then(|cell| cohorts.told(cell)) {
-            if told.fits(sets) {
-                bits.append(&told.bits, 0, told.bits.len());
-                self.told = told.changes;
-                return;
-            }
+        let told = cell.and_then(|cell| cohorts.told(cell));
+        if let Some(told) = told.filter(|told| told.fits(sets)) {
+            bits.append(&told.bits, 0, told.bits.len());
+            self.told = told.changes;
+            return;
         }
         let start = bits.len();
         let (shared, plain) = self.sources(planned, sight.frame);

@@ -343,7 +343,7 @@ fn levels(tables: &mut Tables, world: &World) {
             let mut level = 0;
             for cell in 0..GroupTables::LEVELS_LEN {
                 // What was never seen is as far off as what turned a little less.
-                level = seen(cell).unwrap_or(if cell % TURNS == 0 { level } else { level });
+                level = seen(cell).unwrap_or(level);
                 group.levels[cell] = level;
             }
             let mut level = LEVELS as u8 / 2;
