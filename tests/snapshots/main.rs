@@ -25,7 +25,10 @@ use rand::{RngExt, SeedableRng};
 use sim::{CLEAR, LATE, STORM, Sim, Weather, seeds, view};
 use tickwire::id::EntityId;
 use tickwire::proto::snapshot::verify::{Mismatch, check_replica};
-use tickwire::proto::snapshot::{MAX_AGE, Snapshot, ViewConfig};
+use tickwire::proto::snapshot::{
+    FrameBuilder, FrameConfig, FrameHistory, MAX_AGE, Relevance, Snapshot, Team, ViewConfig,
+    Viewpoint,
+};
 use tickwire::time::Tick;
 use world::EVERY;
 
@@ -43,6 +46,7 @@ fn the_replica_is_the_world_in_any_weather() {
         let radius = rng.random_range(30.0..400.0);
         let mut sim = Sim::new(seed, entities, 4, view(radius, bytes), weather);
         sim.world.activity = [5, 100, 900][rng.random_range(0..3)];
+        sim.partial = seed % 4 != 0;
         sim.room = [(1_100, 1_100), (80, 400), (300, 1_200)][rng.random_range(0..3)];
         sim.run(120);
         sim.heals(view(radius, 40_000));
@@ -321,6 +325,64 @@ fn the_checker_sees_what_is_wrong() {
         .expect("kept");
     let frames = |_| sim.frames.get(&snapshot.tick()).cloned();
     assert!(check_replica(before, frames, client.slot, config).is_err());
+}
+
+/// The very same world, in which the game says something else of one entity.
+#[test]
+fn the_checker_sees_who_should_be_hidden_and_who_shown() {
+    let mut sim = Sim::new(6, 60, 1, view(150.0, 4_000), CLEAR);
+    sim.run(40);
+    let client = &sim.clients[0];
+    let snapshot = client.replica.newest().expect("it was told something");
+    let truth = &sim.frames[&snapshot.tick()];
+    let check = |say: &dyn Fn(&mut FrameBuilder)| {
+        let mut history =
+            FrameHistory::new(sim.schema.clone(), FrameConfig::default()).expect("a valid config");
+        let mut builder = history.begin(snapshot.tick()).expect("the first");
+        for row in truth.iter() {
+            let put = builder.put(row.id, row.kind, row.position, row.values);
+            put.expect("as it was");
+        }
+        builder.view(client.slot, Viewpoint::at(client.center).of_team(Team(1)));
+        say(&mut builder);
+        let frame = history.publish(builder);
+        let frames = |_| Some(frame.clone());
+        check_replica(snapshot, frames, client.slot, client.view.config())
+    };
+    let far = truth.iter().find(|row| snapshot.get(row.id).is_none());
+    let far = far.expect("somebody is far").id;
+    let avatar = client.always;
+    let mut held = snapshot.entities().map(|held| held.id);
+    let near = held.find(|id| Some(*id) != avatar);
+    let near = near.expect("somebody is near");
+    let relevant = |id, everyone, team, team_only| {
+        check(&|builder| {
+            builder.relevance(
+                id,
+                Relevance {
+                    everyone,
+                    team,
+                    team_only,
+                },
+            );
+            if let Some(avatar) = avatar {
+                builder.show(client.slot, avatar);
+            }
+        })
+    };
+    let missing = |result| matches!(result, Err(Mismatch::Missing { entity, .. }) if entity == far);
+    let unseen = |result| matches!(result, Err(Mismatch::Unseen { entity, .. }) if entity == near);
+    let (ours, others) = (Some(Team(1)), Some(Team(2)));
+    assert!(relevant(far, false, others, None).is_ok());
+    assert!(relevant(near, true, others, ours).is_ok());
+    assert!(missing(relevant(far, true, None, None)));
+    assert!(missing(relevant(far, false, ours, None)));
+    assert!(unseen(relevant(near, true, ours, others)));
+    assert!(missing(check(&|builder| builder.show(client.slot, far))));
+    assert!(unseen(check(&|builder| {
+        builder.show(client.slot, near);
+        builder.hide(client.slot, near);
+    })));
 }
 
 /// Bits in the order of the wire, lowest of the first byte first.

@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use tickwire::id::{ClientSlot, EntityId};
 use tickwire::proto::snapshot::verify::{Checked, Mismatch, check_replica};
 use tickwire::proto::snapshot::{
-    ClientView, FrameConfig, FrameHistory, KindId, MAX_AGE, Rejection, Replica, Schema, Scratch,
-    Snapshot, TickFrame, ViewConfig, Viewpoint,
+    ClientView, FrameBuilder, FrameConfig, FrameHistory, KindId, MAX_AGE, Rejection, Relevance,
+    Replica, Schema, Scratch, Snapshot, Team, TickFrame, ViewConfig, Viewpoint,
 };
 use tickwire::time::Tick;
 
@@ -43,6 +43,9 @@ pub(crate) struct Client {
     pub(crate) received: Vec<u64>,
     pub(crate) center: [f32; 3],
     pub(crate) always: Option<EntityId>,
+    pub(crate) team: Option<Team>,
+    /// What the game shows to it (`false`) or hides from it (`true`), by slot.
+    pub(crate) exceptions: BTreeMap<u16, bool>,
     /// Until when nothing comes through downwards, upwards.
     pub(crate) silent: (u32, u32),
     pub(crate) complete: u32,
@@ -63,6 +66,9 @@ pub(crate) struct Sim {
     pub(crate) room: (usize, usize),
     /// Keep the frames, for `verify`; otherwise their memory goes in a circle.
     pub(crate) keep: bool,
+    /// Whether the game shows and hides, besides what is near; and what it says, by slot.
+    pub(crate) partial: bool,
+    pub(crate) relevance: BTreeMap<u16, Relevance>,
     pub(crate) beat: u32,
     pub(crate) checked: Checked,
     pub(crate) parts: u64,
@@ -99,6 +105,8 @@ impl Sim {
                 received: Vec::new(),
                 center: [0.0; 3],
                 always: None,
+                team: None,
+                exceptions: BTreeMap::new(),
                 silent: (0, 0),
                 complete: 0,
                 rejected: BTreeMap::new(),
@@ -115,6 +123,8 @@ impl Sim {
             weather,
             room: (1_100, 1_100),
             keep: true,
+            partial: false,
+            relevance: BTreeMap::new(),
             beat: 0,
             checked: Checked::default(),
             parts: 0,
@@ -151,8 +161,13 @@ impl Sim {
                 let slot = self.rng.random_range(0..self.world.things.len());
                 client.always = self.world.id(slot);
             }
-            let viewpoint = Viewpoint::at(client.center).always(client.always);
+            let viewpoint = Viewpoint::at(client.center)
+                .always(client.always)
+                .of_team(client.team);
             builder.view(client.slot, viewpoint);
+        }
+        if self.partial {
+            self.take_sides(&mut builder);
         }
         let frame = self.history.publish(builder);
         if self.keep {
@@ -160,6 +175,48 @@ impl Sim {
         }
         self.plain.insert(tick, self.world.plain());
         frame
+    }
+
+    /// Entities become relevant to others, and clients are shown or denied some, at random. Whoever
+    /// takes over a slot takes over what was said of it. Clients change sides with the next frame.
+    fn take_sides(&mut self, builder: &mut FrameBuilder) {
+        let rng = &mut self.rng;
+        let slots = self.world.things.len();
+        let team = |rng: &mut ChaCha8Rng| {
+            let number = rng.random_range(0..3_u8);
+            rng.random_bool(0.4).then_some(Team(number))
+        };
+        for _ in 0..=slots / 50 {
+            let slot = rng.random_range(0..slots) as u16;
+            let relevance = Relevance {
+                everyone: rng.random_bool(0.2),
+                team: team(rng),
+                team_only: team(rng),
+            };
+            self.relevance.insert(slot, relevance);
+            self.relevance.remove(&(rng.random_range(0..slots) as u16));
+        }
+        for (slot, relevance) in &self.relevance {
+            if let Some(id) = self.world.id(usize::from(*slot)) {
+                builder.relevance(id, *relevance);
+            }
+        }
+        for client in &mut self.clients {
+            if rng.random_bool(0.05) {
+                client.team = team(rng);
+            }
+            let slot = rng.random_range(0..slots) as u16;
+            client.exceptions.insert(slot, rng.random_bool(0.5));
+            let slot = rng.random_range(0..slots) as u16;
+            client.exceptions.remove(&slot);
+            for (slot, hidden) in &client.exceptions {
+                match (self.world.id(usize::from(*slot)), hidden) {
+                    (Some(id), true) => builder.hide(client.slot, id),
+                    (Some(id), false) => builder.show(client.slot, id),
+                    (None, _) => {}
+                }
+            }
+        }
     }
 
     /// One snapshot: everything that arrives, then everything that is sent.

@@ -114,7 +114,7 @@ pub(super) fn present(frame: &TickFrame, always: Option<EntityId>) -> Option<Ent
 mod tests {
     use super::super::history::{FrameConfig, FrameHistory};
     use super::super::schema::{Field, Kind, KindId, Schema};
-    use super::super::{Blend, Quantity, Viewpoint};
+    use super::super::{Blend, Quantity, Relevance, Team, Viewpoint};
     use super::*;
     use proptest::prelude::*;
     use std::sync::Arc;
@@ -208,5 +208,97 @@ mod tests {
             ..CLIENT
         };
         assert!(seen(&frame, stranger, (&[], Tick(0))).is_empty());
+    }
+
+    /// What the game says of one entity, and of it to the client.
+    #[derive(Debug, Clone, Copy)]
+    struct Said {
+        relevance: Relevance,
+        shown: bool,
+        hidden: bool,
+    }
+
+    type World = (Vec<(u16, f32, Said)>, Option<Team>, Option<u16>);
+
+    fn worlds() -> impl Strategy<Value = World> {
+        let team = || prop::option::weighted(0.3, (0_u8..3).prop_map(Team));
+        let rarely = || prop::bool::weighted(0.15);
+        let said = (rarely(), team(), team(), rarely(), rarely()).prop_map(
+            |(everyone, team, team_only, shown, hidden)| Said {
+                relevance: Relevance {
+                    everyone,
+                    team,
+                    team_only,
+                },
+                shown,
+                hidden,
+            },
+        );
+        let things = prop::collection::vec((0_u16..3, -50.0_f32..50.0, said), 0..150);
+        (things, team(), prop::option::of(0_u16..150))
+    }
+
+    fn id_in(world: &World, slot: u16) -> Option<EntityId> {
+        let (generation, ..) = world.0.get(usize::from(slot))?;
+        Some(EntityId {
+            slot,
+            generation: *generation,
+        })
+    }
+
+    fn publish(history: &mut FrameHistory, tick: u32, world: &World) -> Arc<TickFrame> {
+        let mut builder = history.begin(Tick(tick)).expect("in order");
+        for (slot, (_, x, said)) in world.0.iter().enumerate() {
+            let id = id_in(world, slot as u16).expect("there");
+            builder.relevance(id, said.relevance);
+            if said.hidden {
+                builder.hide(CLIENT, id);
+            }
+            if said.shown {
+                builder.show(CLIENT, id);
+            }
+            builder
+                .put(id, KindId(0), [*x, 0.0, 0.0], &[0])
+                .expect("valid");
+        }
+        let always = world.2.and_then(|slot| id_in(world, slot));
+        let viewpoint = Viewpoint::at([0.0; 3]).always(always).of_team(world.1);
+        builder.view(CLIENT, viewpoint);
+        history.publish(builder)
+    }
+
+    /// The rule, entity by entity.
+    fn plainly(world: &World, was_seen: impl Fn(EntityId) -> bool) -> Vec<u16> {
+        let (things, team, always) = world;
+        let sees = |slot: u16| {
+            let (_, x, said) = things[usize::from(slot)];
+            let is_ours = |other: Option<Team>| other.is_some() && other == *team;
+            let kept = said.relevance.team_only;
+            let held = id_in(world, slot).is_some_and(&was_seen);
+            let near = x.abs() <= RADII.inner || held && x.abs() <= RADII.outer;
+            let wherever = said.relevance.everyone || is_ours(said.relevance.team);
+            let open = (near || wherever) && (kept.is_none() || is_ours(kept));
+            *always == Some(slot) || (open || said.shown) && !said.hidden
+        };
+        (0..things.len() as u16)
+            .filter(|slot| sees(*slot))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_game_shows_and_hides_is_what_asking_of_everybody_says(
+            then in worlds(),
+            now in worlds(),
+        ) {
+            let mut history = history();
+            let first = publish(&mut history, 1, &then);
+            let before = seen(&first, CLIENT, (&[], Tick(0)));
+            prop_assert_eq!(&before, &plainly(&then, |_| false));
+            let second = publish(&mut history, 2, &now);
+            let found = seen(&second, CLIENT, (&before, Tick(1)));
+            let was_seen = |id: EntityId| before.contains(&id.slot) && id_in(&then, id.slot) == Some(id);
+            prop_assert_eq!(found, plainly(&now, was_seen));
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! Holds a replica against the server's frames: rule 10 of the model, field by field.
 //!
 //! Every value must be the frame's at its `as_of`; and a complete snapshot must be what the client
-//! may see. What that is is found here by measuring every entity of the frame, without the grid and
-//! without the encoder. Knows both ends, and is therefore for tests and demonstrations: in
+//! may see. What that is is found here by asking of every entity what the game said and how far it is,
+//! without the grid, the sets and the encoder. Knows both ends, and is therefore for tests and demonstrations: in
 //! production the two are not in one process.
 
 use std::sync::Arc;
 
-use super::frame::{Row, TickFrame};
+use super::frame::{Row, TickFrame, Viewpoint};
 use super::held::{Entity, Snapshot};
+use super::relevance::Team;
 use super::schema::KindId;
 use super::view_config::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
@@ -83,7 +84,7 @@ pub enum Mismatch {
         /// What it claims.
         as_of: Tick,
     },
-    /// A complete snapshot lacks an entity within the inner radius, or the one that is always told.
+    /// A complete snapshot lacks an entity that is within the inner radius, or is shown.
     #[error("tick {tick}: entity {entity} should be seen, {distance} away, and is missing")]
     Missing {
         /// The tick of the snapshot.
@@ -93,7 +94,7 @@ pub enum Mismatch {
         /// Its distance from the viewpoint.
         distance: f64,
     },
-    /// A complete snapshot has an entity beyond the outer radius.
+    /// A complete snapshot has an entity that is beyond the outer radius, or is hidden.
     #[error("tick {tick}: entity {entity} should not be seen, {distance} away, and is there")]
     Unseen {
         /// The tick of the snapshot.
@@ -216,7 +217,7 @@ fn check_departed(snapshot: &Snapshot, frame: &TickFrame) -> Result<(), Mismatch
     Ok(())
 }
 
-/// A complete snapshot is what the client may see: everything near, nothing far.
+/// A complete snapshot is what the client may see: all it must, and nobody it must not.
 fn check_sight(
     snapshot: &Snapshot,
     frame: &TickFrame,
@@ -225,38 +226,75 @@ fn check_sight(
 ) -> Result<(), Mismatch> {
     let tick = snapshot.tick();
     let viewpoint = frame.viewpoint(client);
-    let always =
-        |row: &Row<'_>| viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(row.id));
-    let away = |row: &Row<'_>| {
-        viewpoint.map_or(f64::INFINITY, |viewpoint| distance(row, viewpoint.center))
-    };
-    let inner = f64::from(config.inner_radius);
-    let outer = f64::from(config.outer_radius).max(inner);
     for row in frame.iter() {
-        let distance = away(&row);
-        let must_be_seen = always(&row) || distance < inner * (1.0 - TOLERANCE);
-        if must_be_seen && snapshot.get(row.id).is_none() {
-            return Err(Mismatch::Missing {
-                tick,
-                entity: row.id,
-                distance,
-            });
-        }
-    }
-    let held = snapshot
-        .entities()
-        .filter_map(|held| frame.entity(held.id.slot));
-    for row in held {
-        let distance = away(&row);
-        if distance > outer * (1.0 + TOLERANCE) && !always(&row) {
-            return Err(Mismatch::Unseen {
-                tick,
-                entity: row.id,
-                distance,
-            });
+        let entity = row.id;
+        let distance = viewpoint.map_or(f64::INFINITY, |from| distance(&row, from.center));
+        let sight = viewpoint.map_or(Sight::Never, |viewpoint| {
+            sight_of(&row, frame, (client, viewpoint), config, distance)
+        });
+        match (sight, snapshot.get(entity).is_some()) {
+            (Sight::Must, false) => {
+                return Err(Mismatch::Missing {
+                    tick,
+                    entity,
+                    distance,
+                });
+            }
+            (Sight::Never, true) => {
+                return Err(Mismatch::Unseen {
+                    tick,
+                    entity,
+                    distance,
+                });
+            }
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether a client sees an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Must,
+    /// Between the radii: if it did before.
+    May,
+    Never,
+}
+
+/// The rule in plain words, the strongest first.
+fn sight_of(
+    row: &Row<'_>,
+    frame: &TickFrame,
+    (client, viewpoint): (ClientSlot, Viewpoint),
+    config: &ViewConfig,
+    distance: f64,
+) -> Sight {
+    let said = frame.relevance(row.id);
+    let is_of = |team: Team| viewpoint.team == Some(team);
+    let excepted = |wanted| {
+        frame
+            .exceptions(client)
+            .any(|(id, hidden)| id == row.id && hidden == wanted)
+    };
+    let inner = f64::from(config.inner_radius);
+    let outer = f64::from(config.outer_radius).max(inner);
+    if viewpoint.always == Some(row.id) {
+        Sight::Must
+    } else if excepted(true) {
+        Sight::Never
+    } else if excepted(false) {
+        Sight::Must
+    } else if said.team_only.is_some_and(|team| !is_of(team)) {
+        Sight::Never
+    } else if said.everyone || said.team.is_some_and(is_of) || distance < inner * (1.0 - TOLERANCE)
+    {
+        Sight::Must
+    } else if distance > outer * (1.0 + TOLERANCE) {
+        Sight::Never
+    } else {
+        Sight::May
+    }
 }
 
 fn distance(row: &Row<'_>, center: [f32; 3]) -> f64 {
