@@ -19,7 +19,7 @@ use crate::proto::wire::ByteReader;
 /// What a file begins with.
 const MAGIC: [u8; 8] = *b"TICKTAB\x01";
 /// More codes than any schema needs, and fewer than would hurt.
-const MAX_CODES: usize = 4096;
+pub(in super::super) const MAX_CODES: usize = 4096;
 /// No map is longer: that of a piece with all its contexts.
 const MAX_MAP: usize = (MAX_MASKS + FIRSTS) * MODES;
 
