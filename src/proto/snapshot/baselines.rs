@@ -51,11 +51,6 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Whether the client has acknowledged all parts of a range.
-    pub(super) fn covers(&self, range: SlotRange) -> bool {
-        self.covered.covers(range)
-    }
-
     /// The value of a slot that is older than the snapshot.
     pub(super) fn stale(&self, slot: u16) -> Option<&Stale> {
         let found = self.stale.binary_search_by_key(&slot, |stale| stale.slot);
@@ -211,12 +206,11 @@ impl Baselines {
 
     /// Forgets everything before `oldest`: it cannot be a baseline any more.
     pub(super) fn expire(&mut self, oldest: Tick) {
-        while let Some(index) = self
-            .records
-            .iter()
-            .position(|record| record.part.tick < oldest)
+        // Parts are told in the order of their ticks.
+        while let Some(first) = self.records.front()
+            && first.part.tick < oldest
         {
-            self.remove(index);
+            self.remove(0);
         }
         // Joining fills the lists for a second; after that they are nearly empty.
         if self.ids.len() * 8 + FEW < self.ids.capacity() {

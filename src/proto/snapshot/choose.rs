@@ -5,7 +5,9 @@
 //! older one. Only when it has acknowledged none of the eight its chunks are encoded for it alone.
 //! Knows what a client holds and which cohorts there are.
 
-use super::baselines::{Baselines, View};
+use super::MAX_AGE;
+use super::baselines::Baselines;
+use super::codec::Lags;
 use super::cohort::{COHORTS, History, HistoryCode};
 use super::frame::TickFrame;
 use super::slots::SlotRange;
@@ -32,6 +34,57 @@ const fn penalty(code: HistoryCode) -> u32 {
     }
 }
 
+/// Which snapshots a client has acknowledged for a range, of those that the frame still has: bit `n`
+/// is the one `n` intervals ago.
+#[derive(Debug, Clone, Copy)]
+struct Held(u64);
+
+impl Held {
+    fn of(baselines: &Baselines, frame: &TickFrame, range: SlotRange) -> Self {
+        let ages = baselines
+            .covering(range)
+            .filter_map(|view| frame.intervals_since(view.tick))
+            .fold(0, |ages, age| ages | 1 << age);
+        Self(ages & frame.ages)
+    }
+
+    const fn has(self, age: u32) -> bool {
+        age < u64::BITS && self.0 >> age & 1 == 1
+    }
+
+    /// Whether all of a history is held whose baseline is so old.
+    const fn holds(self, age: u32, code: HistoryCode, lags: Lags) -> bool {
+        self.has(age)
+            && match code {
+                HistoryCode::Alone => true,
+                HistoryCode::One => self.has(age + lags.earlier),
+                HistoryCode::Two => self.has(age + lags.earlier) && self.has(age + lags.earliest),
+            }
+    }
+
+    /// The cheapest history of those whose baseline can be named, and what it costs.
+    fn best(self, lags: Lags) -> Option<(u32, u32, HistoryCode)> {
+        let mut best = None::<(u32, u32, HistoryCode)>;
+        let mut rest = self.0;
+        while rest != 0 {
+            let age = rest.trailing_zeros();
+            rest &= rest - 1;
+            if age > MAX_AGE || best.is_some_and(|(cost, ..)| cost <= age) {
+                break;
+            }
+            let longest = [HistoryCode::Two, HistoryCode::One]
+                .into_iter()
+                .find(|code| self.holds(age, *code, lags));
+            let code = longest.unwrap_or(HistoryCode::Alone);
+            let cost = age + penalty(code);
+            if best.is_none_or(|(least, ..)| cost < least) {
+                best = Some((cost, age, code));
+            }
+        }
+        best
+    }
+}
+
 /// The best that a client has acknowledged for a range, or a cohort that is hardly worse; `None`
 /// when nothing it has acknowledged is of use.
 pub(super) fn history(
@@ -39,29 +92,22 @@ pub(super) fn history(
     frame: &TickFrame,
     range: SlotRange,
 ) -> Option<Choice> {
-    let cost = |history: History| -> Option<u32> {
-        Some(frame.age_of(history.base)? + penalty(history.code))
-    };
-    let usable = baselines
-        .covering(range)
-        .filter(|view| frame.age_of(view.tick).is_some() && frame.columns_at(view.tick).is_some());
-    let best = usable
-        .map(|view| best_of(baselines, frame, range, view))
-        .min_by_key(|history| cost(*history))?;
+    let lags = frame.schema.tables().lags;
+    let held = Held::of(baselines, frame, range);
+    let (least, age, code) = held.best(lags)?;
+    let base = frame.tick().minus(age * frame.snapshot_every);
+    let best = History { base, code };
     // Whoever lacks an earlier tick can still share what is told from the baseline alone.
     let of_cohort = |cohort: History| {
-        let alone = History {
-            base: cohort.base,
-            code: HistoryCode::Alone,
-        };
-        let held = |history: &History| holds(baselines, frame, range, *history);
-        Some(cohort).filter(held).or(Some(alone).filter(held))
+        let age = frame.age_of(cohort.base)?;
+        let codes = [cohort.code, HistoryCode::Alone];
+        let code = codes
+            .into_iter()
+            .find(|code| held.holds(age, *code, lags))?;
+        Some((age + penalty(code), History { code, ..cohort }))
     };
     let joinable = frame.cohorts.histories().filter_map(of_cohort);
-    let joinable = joinable
-        .filter_map(|history| Some((cost(history)?, history)))
-        .min_by_key(|(cost, _)| *cost);
-    let limit = cost(best)? + JOIN;
+    let joinable = joinable.min_by_key(|(cost, _)| *cost);
     let open = || {
         let cell = frame.cohorts.claim(best)?;
         let cell = Some(cell);
@@ -78,7 +124,7 @@ pub(super) fn history(
         };
         return open().or(Some(alone));
     };
-    if joined > limit
+    if joined > least + JOIN
         && frame.cohorts.histories().count() + SPARE <= COHORTS
         && let Some(choice) = open()
     {
@@ -86,34 +132,4 @@ pub(super) fn history(
     }
     let cell = frame.cohorts.claim(history);
     Some(Choice { history, cell })
-}
-
-/// The longest history that ends in this snapshot.
-fn best_of(baselines: &Baselines, frame: &TickFrame, range: SlotRange, view: &View) -> History {
-    let with = |code| History {
-        base: view.tick,
-        code,
-    };
-    [HistoryCode::Two, HistoryCode::One]
-        .map(with)
-        .into_iter()
-        .find(|history| holds(baselines, frame, range, *history))
-        .unwrap_or(with(HistoryCode::Alone))
-}
-
-/// Whether a client has acknowledged all of a history for a range, and the frame still has it.
-fn holds(baselines: &Baselines, frame: &TickFrame, range: SlotRange, history: History) -> bool {
-    let held = |tick| {
-        let view = baselines.view(tick).filter(|view| view.covers(range));
-        view.is_some() && frame.columns_at(tick).is_some()
-    };
-    let needed = match history.code {
-        HistoryCode::Alone => 0,
-        HistoryCode::One => 1,
-        HistoryCode::Two => 2,
-    };
-    let earlier = history.earlier(frame.schema.tables(), frame.snapshot_every);
-    held(history.base)
-        && earlier.iter().flatten().count() == needed
-        && earlier.into_iter().flatten().all(held)
 }

@@ -127,6 +127,7 @@ pub(super) struct Shared {
     pub(super) busy: SlotSet,
     /// Of the busy and the quiet, who is not as predicted.
     pub(super) listed: SlotSet,
+    listed_count: usize,
     pub(super) coded_chunks: Chunks,
     pub(super) listed_chunks: Chunks,
     chunker: Chunker,
@@ -193,6 +194,7 @@ impl Shared {
         for set in sets.into_iter().chain([&mut self.listed]) {
             set.clear(frame.columns.slots());
         }
+        self.listed_count = 0;
         let (Some(base), Some(earlier)) = (columns(history.base), earlier.and_then(columns)) else {
             return;
         };
@@ -232,6 +234,16 @@ impl Shared {
         self.listed_chunks.fill(slots);
     }
 
+    /// How many bits all its chunks take.
+    pub(super) const fn bits(&self) -> usize {
+        self.coded_chunks.bits.len() + self.listed_chunks.bits.len()
+    }
+
+    /// How many are listed.
+    pub(super) const fn lists(&self) -> usize {
+        self.listed_count
+    }
+
     /// Makes the chunk of one entity, and says where it belongs.
     #[inline]
     fn tell(
@@ -258,6 +270,7 @@ impl Shared {
                     return;
                 }
                 self.listed.add(slot);
+                self.listed_count += 1;
                 &mut self.listed_chunks
             }
         };

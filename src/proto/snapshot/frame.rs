@@ -87,6 +87,8 @@ pub struct TickFrame {
     pub(super) columns: Arc<Columns>,
     /// The columns published before, newest first: at most [`HISTORY`].
     pub(super) earlier: Vec<Arc<Columns>>,
+    /// Which of these there are: bit `n` for those `n` snapshot intervals ago.
+    pub(super) ages: u64,
     pub(super) grid: Grid,
     /// By client index: generation and viewpoint.
     pub(super) viewpoints: Vec<Option<(u32, Viewpoint)>>,
@@ -104,6 +106,7 @@ impl TickFrame {
             snapshot_every,
             columns: Arc::default(),
             earlier: Vec::with_capacity(HISTORY),
+            ages: 0,
             grid: Grid::default(),
             viewpoints: Vec::new(),
             relevances: Relevances::default(),
@@ -211,6 +214,13 @@ impl TickFrame {
         all.map(|columns| &**columns)
             .skip_while(move |columns| columns.tick() > until)
             .take_while(move |columns| columns.tick() > after)
+    }
+
+    /// How many whole snapshot intervals ago a tick was, if it was fewer than 64.
+    pub(super) fn intervals_since(&self, tick: Tick) -> Option<u32> {
+        let ticks = self.tick().since(tick);
+        let intervals = ticks / self.snapshot_every;
+        (ticks.is_multiple_of(self.snapshot_every) && intervals < u64::BITS).then_some(intervals)
     }
 
     /// How many snapshots ago a tick was, if a part can name it as its baseline: 1 to 31.

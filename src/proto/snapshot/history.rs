@@ -167,6 +167,9 @@ impl FrameHistory {
                 .earlier
                 .extend(self.ring.iter().take(HISTORY).cloned());
             frame.columns = Arc::clone(&columns);
+            let ages = frame.earlier.iter();
+            let ages = ages.filter_map(|earlier| frame.intervals_since(earlier.tick()));
+            frame.ages = ages.fold(0, |ages, age| ages | 1 << age);
         }
         self.ring.insert(0, columns);
         if let Some(oldest) = self.ring.get(HISTORY).cloned() {

@@ -258,7 +258,7 @@ impl Body<'_> {
     /// Writes it, and says how many changes that told.
     pub(super) fn write(&self, bits: &mut BitBuffer) -> usize {
         let sets = self.sets;
-        let moves = self.range.masks().any(|(index, mask)| {
+        let moves = sets.masks(self.range).any(|(index, mask)| {
             let moved = sets.gone.word(index) | sets.new.word(index) | sets.unsent.word(index);
             moved & mask != 0
         });
@@ -300,7 +300,7 @@ impl Body<'_> {
             }
             run.end = end;
         };
-        for (index, mask) in self.range.masks() {
+        for (index, mask) in self.sets.masks(self.range) {
             let coded = shared.coded.word(index);
             let told = self.sets.steady.word(index) & !self.sets.unsent.word(index) & coded & mask;
             if told == 0 {
@@ -329,29 +329,11 @@ impl Body<'_> {
         &self,
         members: impl Fn(usize) -> u64,
         told: impl Fn(usize) -> u64,
-        mut chunk: impl FnMut(u16, &mut BitBuffer),
+        chunk: impl FnMut(u16, &mut BitBuffer),
         bits: &mut BitBuffer,
     ) -> usize {
-        let (mut places, mut count) = (0, 0);
-        for (index, mask) in self.range.masks() {
-            let members = members(index) & mask;
-            places += members.count_ones() as usize;
-            count += (members & told(index)).count_ones() as usize;
-        }
-        let mut list = ListWriter::new(bits, count, places);
-        if count == 0 {
-            return 0;
-        }
-        let mut before = 0;
-        for (index, mask) in self.range.masks() {
-            let members = members(index) & mask;
-            for slot in slots_of(index, members & told(index)) {
-                let lower = members & ((1 << (slot % 64)) - 1);
-                chunk(slot, list.place(before + lower.count_ones()));
-            }
-            before += members.count_ones();
-        }
-        count
+        let words = self.sets.masks(self.range);
+        write_list(words, members, told, chunk, bits)
     }
 
     fn write_others(&self, bits: &mut BitBuffer) -> usize {
@@ -397,7 +379,9 @@ impl Body<'_> {
         let sets = self.sets;
         let schema = &self.frame.schema;
         let entered = |index: usize| sets.new.word(index) & !sets.withheld.word(index);
-        self.write_list(
+        // Every slot of the range is a place.
+        write_list(
+            self.range.masks(),
             |_| u64::MAX,
             entered,
             |slot, bits| {
@@ -425,7 +409,7 @@ impl Body<'_> {
     fn each_run(&self, mut run: impl FnMut(u32, u32)) -> usize {
         let sets = self.sets;
         let (mut places, mut open) = (0_u32, None::<(u32, u32)>);
-        for (index, mask) in self.range.masks() {
+        for (index, mask) in sets.masks(self.range) {
             let held = self.base.map_or(0, |base| base.slots.word(index)) & mask;
             let unsent = sets.unsent.word(index);
             let stays = held & !(sets.gone.word(index) & !unsent);
@@ -449,6 +433,36 @@ impl Body<'_> {
         }
         places as usize
     }
+}
+
+/// A list of those members that are told, both by words, and how many it tells.
+fn write_list(
+    words: impl Iterator<Item = (usize, u64)> + Clone,
+    members: impl Fn(usize) -> u64,
+    told: impl Fn(usize) -> u64,
+    mut chunk: impl FnMut(u16, &mut BitBuffer),
+    bits: &mut BitBuffer,
+) -> usize {
+    let (mut places, mut count) = (0, 0);
+    for (index, mask) in words.clone() {
+        let members = members(index) & mask;
+        places += members.count_ones() as usize;
+        count += (members & told(index)).count_ones() as usize;
+    }
+    let mut list = ListWriter::new(bits, count, places);
+    if count == 0 {
+        return 0;
+    }
+    let mut before = 0;
+    for (index, mask) in words {
+        let members = members(index) & mask;
+        for slot in slots_of(index, members & told(index)) {
+            let lower = members & ((1 << (slot % 64)) - 1);
+            chunk(slot, list.place(before + lower.count_ones()));
+        }
+        before += members.count_ones();
+    }
+    count
 }
 
 #[inline]

@@ -68,6 +68,15 @@ impl Sets {
             set.clear(slots);
         }
     }
+
+    /// The words of a range in which somebody may be.
+    pub(super) fn masks(&self, range: SlotRange) -> impl Iterator<Item = (usize, u64)> + Clone {
+        let words = |set: &SlotSet| set.words().len();
+        let words = words(&self.kept)
+            .max(words(&self.gone))
+            .max(words(&self.new));
+        range.masks().take_while(move |(index, _)| *index < words)
+    }
 }
 
 /// A chunk for one client alone.
@@ -146,6 +155,10 @@ pub struct Scratch {
     pub(super) items: Vec<Item>,
     /// Whether somebody is held with an older value at some tick of a history.
     has_aged: bool,
+    /// Whether anybody comes or goes; if not, that need not be looked at.
+    has_moves: bool,
+    /// The same of somebody whose history is not known as a whole.
+    has_others: bool,
     /// Whether there are items: not everything could be told.
     itemised: bool,
     order: Vec<u32>,
@@ -193,12 +206,17 @@ impl<'a> Sight<'a> {
         self.baselines.view(planned.base()?)
     }
 
+    /// The snapshots at the earlier ticks of a history.
+    fn earlier(&self, history: History) -> [Option<&'a View>; 2] {
+        let earlier = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
+        earlier.map(|tick| self.baselines.view(tick?))
+    }
+
     /// The snapshots of a history that the client holds, newest first.
     fn held(&self, history: History) -> impl Iterator<Item = &'a View> {
-        let earlier = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
-        let ticks = core::iter::once(Some(history.base)).chain(earlier);
-        let baselines = self.baselines;
-        ticks.flatten().filter_map(move |tick| baselines.view(tick))
+        let base = self.baselines.view(history.base);
+        let earlier = self.earlier(history).into_iter();
+        core::iter::once(base).chain(earlier).flatten()
     }
 }
 
@@ -213,7 +231,7 @@ impl Scratch {
         self.sets.clear(slots);
         self.items.clear();
         self.itemised = false;
-        self.has_aged = false;
+        (self.has_aged, self.has_moves, self.has_others) = (false, false, false);
         self.ranges.clear();
         self.own.clear();
         self.own_bits.clear();
@@ -241,31 +259,46 @@ impl Scratch {
             // Sets of the scratch itself are written while those of the cohort are read.
             let mut sets = core::mem::take(&mut self.sets);
             let shared = self.shared(frame, choice);
-            let steady = shared.map(|shared| &shared.steady);
             let kept = match shared {
                 Some(shared) => Some(&shared.kept),
                 None => self.plain(frame, choice).map(|plain| &plain.kept),
             };
-            for (index, mask) in range.masks() {
+            // Who is steady in the cohort, and held at each tick of the history.
+            let [earlier, earliest] = sight.earlier(history);
+            let [earlier, earliest] = [earlier, earliest].map(|view| view.map(|view| &view.slots));
+            let steady = shared.map(|shared| &shared.steady);
+            let of = |set: Option<&SlotSet>, index: usize| set.map_or(0, |set| set.word(index));
+            let any =
+                |set: Option<&SlotSet>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
+            let words = sight.visible.words().len();
+            let words = words.max(base.map_or(0, |base| base.slots.words().len()));
+            let (mut moves, mut others) = (0, 0);
+            for (index, mask) in range.masks().take_while(|(index, _)| *index < words) {
                 let held = base.map_or(0, |base| base.slots.word(index)) & mask;
                 let seen = sight.visible.word(index) & mask;
-                let kept = held & seen & kept.map_or(0, |kept| kept.word(index));
-                let mut all = steady.map_or(0, |steady| steady.word(index));
-                for view in sight.held(history) {
-                    all &= view.slots.word(index);
-                }
+                let kept = held & seen & of(kept, index);
+                let all = of(steady, index) & any(earlier, index) & any(earliest, index);
                 *sets.kept.word_mut(index) |= kept;
                 *sets.steady.word_mut(index) |= kept & all;
                 *sets.gone.word_mut(index) |= held & !kept;
                 *sets.new.word_mut(index) |= seen & !kept;
+                moves |= (held | seen) & !kept;
+                others |= kept & !all;
             }
+            self.has_moves |= moves != 0;
+            self.has_others |= others != 0;
             self.sets = sets;
             self.plan_stale(range, history, sight);
-            self.plan_destroyed(range, history, sight);
-        } else {
-            for (index, mask) in range.masks() {
-                *self.sets.new.word_mut(index) |= sight.visible.word(index) & mask;
+            if self.has_moves {
+                self.plan_destroyed(range, history, sight);
             }
+        } else {
+            let words = sight.visible.words().iter().enumerate();
+            let words = words.skip(usize::from(range.first) / 64);
+            for ((index, mask), (_, seen)) in range.masks().zip(words) {
+                *self.sets.new.word_mut(index) |= seen & mask;
+            }
+            self.has_moves = true;
         }
         self.plan_waiting(range, sight);
     }
@@ -279,7 +312,7 @@ impl Scratch {
             for stale in view.stale.get(within).unwrap_or(&[]) {
                 let slot = stale.slot;
                 self.sets.steady.remove(slot);
-                self.has_aged = true;
+                (self.has_aged, self.has_moves, self.has_others) = (true, true, true);
                 if place > 0 || !view.slots.contains(slot) {
                     continue;
                 }
@@ -330,7 +363,7 @@ impl Scratch {
             let chunk = (start, self.own_bits.len());
             let place = self.own.partition_point(|own| own.slot < slot);
             self.own.insert(place, Own { slot, chunk });
-            self.sets.own.add(slot);
+            self.sets.own.insert(slot);
         }
     }
 
@@ -352,7 +385,7 @@ impl Scratch {
             });
             let now = frame.columns.who(slot);
             if held.is_none_or(|held| now != Some((held.generation, held.kind))) {
-                destroyed.add(slot);
+                destroyed.insert(slot);
             }
         }
     }
@@ -360,6 +393,9 @@ impl Scratch {
     /// Keeps account of how long the client has been lacking what it lacks.
     fn plan_waiting(&mut self, range: SlotRange, sight: &Sight<'_>) {
         let start = self.waiting.len();
+        if !self.has_moves && sight.waiting.is_empty() {
+            return;
+        }
         for slot in self.sets.new.within(range) {
             let before = sight.waiting(slot);
             let snapshots = before.map_or(0, |waiting| waiting.snapshots.saturating_add(1));
@@ -417,10 +453,13 @@ impl Scratch {
 
     /// Whether somebody of a range is neither steady nor aged.
     fn has_others(&self, range: SlotRange) -> bool {
+        if !self.has_others {
+            return false;
+        }
         let Sets {
             kept, steady, aged, ..
         } = &self.sets;
-        range.masks().any(|(index, mask)| {
+        self.sets.masks(range).any(|(index, mask)| {
             kept.word(index) & !steady.word(index) & !aged.word(index) & mask != 0
         })
     }
@@ -498,8 +537,10 @@ impl Scratch {
         let Sets {
             unsent, withheld, ..
         } = &self.sets;
+        let all = unsent.words().len().max(withheld.words().len());
         let rest = |(index, mask)| (unsent.word(index) | withheld.word(index)) & mask;
-        planned.range.masks().all(|word| rest(word) == 0)
+        let mut words = planned.range.masks().take_while(|(index, _)| *index < all);
+        words.all(|word| rest(word) == 0)
     }
 
     /// Decides what is told within a budget of so many bytes.
@@ -537,16 +578,37 @@ impl Scratch {
         }
     }
 
+    /// Whether everything that the cohorts have to tell takes at most so many bits, when nobody comes
+    /// or goes and nothing is for this client alone.
+    fn cohorts_fit(&mut self, sight: &Sight<'_>, budget: u64) -> bool {
+        if self.has_moves || self.has_others {
+            return false;
+        }
+        let mut bits = 0;
+        for place in 0..self.ranges.len() {
+            self.prepare_range(place, sight.frame);
+            let (shared, _) = self.sources(&self.ranges[place], sight.frame);
+            let Some(shared) = shared else {
+                return false;
+            };
+            bits += shared.bits() as u64 + shared.lists() as u64 * u64::from(PLACE_BITS);
+        }
+        bits <= budget
+    }
+
     /// Whether all there is to tell surely takes at most so many bits: added up by the word, as
     /// far as it goes quickly.
     fn bits_at_most(&mut self, sight: &Sight<'_>, budget: u64) -> bool {
+        if self.cohorts_fit(sight, budget) {
+            return true;
+        }
         let mut bits = 0;
         for place in 0..self.ranges.len() {
             self.prepare_range(place, sight.frame);
             let planned = &self.ranges[place];
             let (shared, plain) = self.sources(planned, sight.frame);
             let sets = &self.sets;
-            for (index, mask) in planned.range.masks() {
+            for (index, mask) in sets.masks(planned.range) {
                 let steady = sets.steady.word(index) & mask;
                 let others = sets.kept.word(index) & mask & !steady;
                 let moves = (sets.gone.word(index) | sets.new.word(index)) & mask;
@@ -620,7 +682,7 @@ impl Scratch {
             let (start, end) = chunks.chunk(slot);
             end - start
         };
-        for (index, mask) in planned.range.masks() {
+        for (index, mask) in sets.masks(planned.range) {
             let all = sets.kept.word(index) | sets.gone.word(index) | sets.new.word(index);
             for slot in slots_of(index, all & mask) {
                 if sets.gone.contains(slot) {
@@ -670,8 +732,8 @@ impl Scratch {
         };
         item.sent = false;
         match item.what {
-            What::Entered => self.sets.withheld.add(item.slot),
-            What::Left | What::Changed => self.sets.unsent.add(item.slot),
+            What::Entered => self.sets.withheld.insert(item.slot),
+            What::Left | What::Changed => self.sets.unsent.insert(item.slot),
         }
     }
 

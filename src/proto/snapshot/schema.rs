@@ -3,7 +3,7 @@
 //!
 //! Knows names and numbers. Has no entity and no tick. Section 7 of `docs/protocol.md`, the hash byte by byte.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::codec::{Tables, TablesError, builtin_tables};
 use super::quantity::{Blend, Coding, Motion, Quantity};
@@ -146,12 +146,21 @@ pub enum SchemaError {
 /// assert_eq!(schema.max_entities(), 65_000);
 /// # Ok::<(), tickwire::proto::snapshot::SchemaError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Schema {
     kinds: Vec<Kind>,
     codings: Vec<Box<[Coding]>>,
     max_entities: u32,
-    tables: Arc<Tables>,
+    /// Learnt ones; else built-in ones, made when somebody first asks: who only describes a world needs none.
+    tables: OnceLock<Arc<Tables>>,
+}
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        let alike = (&self.kinds, self.max_entities) == (&other.kinds, other.max_entities);
+        let unasked = self.tables.get().is_none() && other.tables.get().is_none();
+        alike && (unasked || self.tables() == other.tables())
+    }
 }
 
 impl Schema {
@@ -183,9 +192,8 @@ impl Schema {
         }
         let coding_of = |kind: &Kind| kind.fields.iter().map(|f| f.quantity.coding()).collect();
         let codings: Vec<Box<[Coding]>> = kinds.iter().map(coding_of).collect();
-        let tables = builtin_tables(&kinds, &codings, shape_hash(&kinds));
         Ok(Self {
-            tables: Arc::new(tables),
+            tables: OnceLock::new(),
             codings,
             kinds,
             max_entities: Self::MAX_ENTITIES,
@@ -206,14 +214,17 @@ impl Schema {
                 ours,
             });
         }
-        self.tables = Arc::new(tables);
+        self.tables = OnceLock::from(Arc::new(tables));
         Ok(self)
     }
 
     /// What both ends know beforehand of how this world moves.
     #[must_use]
     pub fn tables(&self) -> &Tables {
-        &self.tables
+        self.tables.get_or_init(|| {
+            let tables = builtin_tables(&self.kinds, &self.codings, self.shape_hash());
+            Arc::new(tables)
+        })
     }
 
     /// What tables are made for: kinds and fields, with everything that the codec goes by.
@@ -269,7 +280,7 @@ impl Schema {
         hash.number(2); // The version of this list.
         hash.number(self.max_entities);
         hash.bytes(&self.shape_hash().to_le_bytes());
-        hash.bytes(&self.tables.hash().to_le_bytes());
+        hash.bytes(&self.tables().hash().to_le_bytes());
         hash.finish()
     }
 

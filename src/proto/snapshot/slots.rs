@@ -18,6 +18,15 @@ impl SlotRange {
         self.first <= other.last && other.first <= self.last
     }
 
+    /// Both as one, when one begins where the other ends.
+    fn joined(self, other: Self) -> Option<Self> {
+        let touch = |low: Self, high: Self| low.last.checked_add(1) == Some(high.first);
+        (touch(self, other) || touch(other, self)).then(|| Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        })
+    }
+
     /// The words of a set that the range touches, each with the bits that are in the range.
     #[inline]
     pub(super) fn masks(self) -> impl Iterator<Item = (usize, u64)> + Clone {
@@ -46,58 +55,67 @@ impl SlotRange {
     }
 }
 
-/// Which slots have been told: ranges in ascending order that neither overlap nor touch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which slots have been told: ranges that neither overlap nor touch, in no order.
+///
+/// One of them is kept in place: mostly there is no other, and whoever asks many coverages in a row
+/// follows no pointer.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Coverage {
-    ranges: Vec<SlotRange>,
+    one: Option<SlotRange>,
+    others: Vec<SlotRange>,
 }
 
 impl Coverage {
     pub(super) fn clear(&mut self) {
-        self.ranges.clear();
+        self.one = None;
+        self.others.clear();
     }
 
+    fn ranges(&self) -> impl Iterator<Item = &SlotRange> {
+        self.one.iter().chain(&self.others)
+    }
+
+    #[inline]
     pub(super) fn covers(&self, range: SlotRange) -> bool {
-        self.ranges
-            .iter()
-            .any(|told| told.contains(range.first) && told.contains(range.last))
+        let mut ranges = self.ranges();
+        ranges.any(|told| told.contains(range.first) && told.contains(range.last))
     }
 
+    #[inline]
     pub(super) fn overlaps(&self, range: SlotRange) -> bool {
-        self.ranges.iter().any(|told| told.overlaps(range))
+        self.ranges().any(|told| told.overlaps(range))
     }
 
     pub(super) fn covers_slot(&self, slot: u16) -> bool {
-        self.ranges.iter().any(|told| told.contains(slot))
+        self.ranges().any(|told| told.contains(slot))
     }
 
     /// Adds a range that overlaps none of those before.
     pub(super) fn add(&mut self, range: SlotRange) {
-        let index = self.ranges.partition_point(|told| told.first < range.first);
-        self.ranges.insert(index, range);
-        self.join(index);
-        if let Some(before) = index.checked_sub(1) {
-            self.join(before);
+        let mut range = range;
+        if let Some(union) = self.one.and_then(|one| one.joined(range)) {
+            (self.one, range) = (None, union);
+        }
+        while let Some((index, union)) = self.touching(range) {
+            self.others.swap_remove(index);
+            range = union;
+        }
+        match &mut self.one {
+            Some(_) => self.others.push(range),
+            one => *one = Some(range),
         }
     }
 
-    /// Joins the range at `index` with the next one if they touch.
-    fn join(&mut self, index: usize) {
-        let (Some(one), Some(two)) = (self.ranges.get(index), self.ranges.get(index + 1)) else {
-            return;
-        };
-        if one.last.checked_add(1) == Some(two.first) {
-            let last = two.last;
-            self.ranges.remove(index + 1);
-            if let Some(one) = self.ranges.get_mut(index) {
-                one.last = last;
-            }
-        }
+    /// One of the others that touches a range, and the two as one.
+    fn touching(&self, range: SlotRange) -> Option<(usize, SlotRange)> {
+        let others = self.others.iter().enumerate();
+        let mut unions = others.filter_map(|(index, other)| Some((index, other.joined(range)?)));
+        unions.next()
     }
 
     /// Heap memory in bytes.
     pub(super) const fn memory(&self) -> usize {
-        self.ranges.capacity() * size_of::<SlotRange>()
+        self.others.capacity() * size_of::<SlotRange>()
     }
 }
 
@@ -184,17 +202,21 @@ impl SlotSet {
 
     /// The slots within a range, ascending.
     pub(super) fn within(&self, range: SlotRange) -> impl Iterator<Item = u16> + Clone + '_ {
-        range
-            .masks()
+        self.masks(range)
             .flat_map(|(index, mask)| slots_of(index, self.word(index) & mask))
     }
 
     /// How many slots of a range are in it.
     pub(super) fn count_within(&self, range: SlotRange) -> usize {
-        range
-            .masks()
+        self.masks(range)
             .map(|(index, mask)| (self.word(index) & mask).count_ones() as usize)
             .sum()
+    }
+
+    /// The words of a range that the set has, each with the bits that are in the range.
+    fn masks(&self, range: SlotRange) -> impl Iterator<Item = (usize, u64)> + Clone {
+        let words = self.words.len();
+        range.masks().take_while(move |(index, _)| *index < words)
     }
 
     /// Heap memory in bytes.
@@ -236,7 +258,7 @@ mod tests {
         assert!(!coverage.covers_slot(9));
         coverage.add(range(0, 9));
         assert!(coverage.covers(range(0, u16::MAX)));
-        assert_eq!(coverage.ranges.len(), 1);
+        assert_eq!(coverage.ranges().count(), 1);
     }
 
     #[test]

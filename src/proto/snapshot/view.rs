@@ -211,7 +211,7 @@ impl ClientView {
 
     /// Plans whatever of the snapshot is not told yet.
     fn make_plan(&mut self, frame: &TickFrame, scratch: &mut Scratch) {
-        scratch.clear(usize::from(frame.schema.last_slot()) + 1);
+        scratch.clear(frame.columns.slots());
         let sight = self.sight(frame);
         for range in self.splits.untold() {
             let choice = choose::history(&self.baselines, frame, range);
