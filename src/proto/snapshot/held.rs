@@ -195,8 +195,19 @@ impl Snapshot {
         self.entities.get(within).unwrap_or(&[])
     }
 
-    /// Adds a part whose range is not known yet.
-    pub(super) fn add(&mut self, range: SlotRange, done: bool, part: &Decoded) {
+    /// Adds a part whose range is not known yet, and leaves in it whatever memory it likes.
+    pub(super) fn add(&mut self, range: SlotRange, done: bool, part: &mut Decoded) {
+        self.told.add(range);
+        if done {
+            self.done.add(range);
+        }
+        self.departed.extend_from_slice(&part.departed);
+        if self.entities.is_empty() {
+            // Mostly there is one part, which need not be copied.
+            core::mem::swap(&mut self.entities, &mut part.entities);
+            core::mem::swap(&mut self.values, &mut part.values);
+            return;
+        }
         let place = self
             .entities
             .partition_point(|held| held.id.slot < range.first);
@@ -209,11 +220,6 @@ impl Snapshot {
             rest.rotate_right(part.entities.len());
         }
         self.values.extend_from_slice(&part.values);
-        self.departed.extend_from_slice(&part.departed);
-        self.told.add(range);
-        if done {
-            self.done.add(range);
-        }
     }
 
     /// Heap memory in bytes.

@@ -140,7 +140,7 @@ impl Replica {
             &known,
             &mut reader,
         );
-        let result = result.map(|()| self.keep(&header, &decoder.part));
+        let result = result.map(|()| self.keep(&header, &mut decoder.part));
         self.decoder = decoder;
         result
     }
@@ -191,7 +191,7 @@ impl Replica {
     }
 
     /// Makes a decoded part a part of its snapshot.
-    fn keep(&mut self, header: &Header, part: &Decoded) -> Applied {
+    fn keep(&mut self, header: &Header, part: &mut Decoded) -> Applied {
         if self.starts_over(header, self.newest().map(Snapshot::tick)) {
             self.snapshots.clear();
         }
