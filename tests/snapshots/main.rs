@@ -12,8 +12,10 @@
     reason = "a test says what it found"
 )]
 
+mod drawn;
 mod hostile;
 mod large;
+mod schemas;
 mod sim;
 mod wire;
 mod world;
