@@ -17,6 +17,7 @@ mod hostile;
 mod large;
 mod schemas;
 mod sim;
+mod tables;
 mod wire;
 mod world;
 

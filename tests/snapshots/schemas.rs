@@ -62,7 +62,7 @@ fn draw(seed: u64) -> (Drawn, Schema, usize, ChaCha8Rng) {
 }
 
 /// A world of a drawn schema in drawn weather, whose clients fall silent for longer than the history.
-fn drawn_sim(seed: u64, teach: impl FnOnce(&Drawn, Schema) -> Schema) -> Sim {
+pub(crate) fn drawn_sim(seed: u64, teach: impl FnOnce(&Drawn, Schema) -> Schema) -> Sim {
     let (drawn, schema, entities, mut rng) = draw(seed);
     let slots = entities + entities / 4 + 1;
     let schema = teach(&drawn, schema).with_max_entities(slots as u32);
@@ -128,7 +128,7 @@ fn with_tables_that_were_learnt_it_is_the_world_as_well() {
 /// The schema with tables that were learnt from a world like the one that is played; of some seeds
 /// from one that hardly moves, so that nearly everything is a surprise.
 #[cfg(feature = "tools")]
-fn learnt(drawn: &Drawn, schema: Schema, seed: u64) -> Schema {
+pub(crate) fn learnt(drawn: &Drawn, schema: Schema, seed: u64) -> Schema {
     use tickwire::proto::snapshot::train::Trainer;
 
     let mut world = World::with_rules(Some(drawn.clone()), !seed, 20, 12);
