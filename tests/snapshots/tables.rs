@@ -119,7 +119,7 @@ fn whatever_is_taken_for_tables_serves_both_ends() {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let good = schema.tables().to_bytes();
         let mut plays = 4;
-        for _ in 0..80 {
+        for _ in 0..50 {
             let mut bytes = good.clone();
             for _ in 0..rng.random_range(1..4) {
                 spoil(rng, &mut bytes);
@@ -135,7 +135,7 @@ fn whatever_is_taken_for_tables_serves_both_ends() {
         }
     }
     println!("{taken} taken and played; refused: {refused:#?}");
-    assert!((taken > 15 && refused.len() > 5) || std::env::var_os("SEED").is_some());
+    assert!((taken > 10 && refused.len() > 5) || std::env::var_os("SEED").is_some());
 }
 
 /// Changes some bytes of a file.
