@@ -1,12 +1,13 @@
 //! `tickwire train`: tables that make a game's snapshots smaller, learnt from recordings of it.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::Serialize;
 
-use super::{Failure, secret, value};
+use super::{Failure, value};
 use crate::proto::snapshot::Schema;
 use crate::proto::snapshot::train::{Share, Trainer};
 use crate::recording::Recording;
@@ -61,7 +62,7 @@ struct ShareReport {
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.out.exists() {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::Outside(anyhow!(
             "--out {}: exists already; allowed is a new file",
             arguments.out.display()
         )));
@@ -84,7 +85,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bits = |shares: &[Share]| shares.iter().map(|share| share.bits).sum::<f64>().max(1.0);
     let all = bits(&after);
     let bytes = tables.to_bytes();
-    secret::write_new(&arguments.out, &bytes)
+    File::create_new(&arguments.out)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
         .with_context(|| format!("--out {}", arguments.out.display()))?;
     let report = Report {
         snapshots: trainer.snapshots(),

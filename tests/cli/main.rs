@@ -14,3 +14,4 @@ mod life;
 mod record;
 mod refusals;
 mod settings;
+mod train;

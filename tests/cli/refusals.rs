@@ -6,7 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use crate::kit::{Scratch, outcome, tickwire};
 
 /// Runs the program, which must refuse with this code, in one line that has all these parts.
-fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, parts: &[&str]) {
+pub(crate) fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, parts: &[&str]) {
     let mut command = tickwire(arguments);
     command.envs(environment.iter().copied());
     let outcome = outcome(command);

@@ -12,9 +12,12 @@
     reason = "a test says what it found"
 )]
 
+mod drawn;
 mod hostile;
 mod large;
+mod schemas;
 mod sim;
+mod tables;
 mod wire;
 mod world;
 

@@ -73,6 +73,12 @@ pub(crate) struct Sim {
     pub(crate) checked: Checked,
     pub(crate) parts: u64,
     pub(crate) multi: u64,
+    /// Whether all clients look from where the first one does, and are of its team.
+    pub(crate) together: bool,
+    /// Every part that was written, and for whom, if anybody wants them.
+    pub(crate) written: Option<Vec<(usize, Vec<u8>)>>,
+    /// Parts without baseline, and by history code.
+    pub(crate) histories: [u64; 4],
 }
 
 impl Sim {
@@ -85,7 +91,19 @@ impl Sim {
     ) -> Self {
         println!("seed {seed}: {entities} entities, {clients} clients, {config:?}, {weather:?}");
         let slots = entities + entities / 4 + 1;
-        let schema = schema(slots as u32);
+        let world = World::new(seed, slots, entities);
+        Self::of(seed, world, schema(slots as u32), clients, config, weather)
+    }
+
+    /// Any world, of any schema.
+    pub(crate) fn of(
+        seed: u64,
+        world: World,
+        schema: Arc<Schema>,
+        clients: u32,
+        config: ViewConfig,
+        weather: Weather,
+    ) -> Self {
         let frame_config = FrameConfig {
             snapshot_every: EVERY,
             cell_size: 20.0,
@@ -113,7 +131,7 @@ impl Sim {
             }
         };
         Self {
-            world: World::new(seed, slots, entities),
+            world,
             history: FrameHistory::new(Arc::clone(&schema), frame_config).expect("a valid config"),
             frames: BTreeMap::new(),
             plain: Plain::new(),
@@ -129,6 +147,9 @@ impl Sim {
             checked: Checked::default(),
             parts: 0,
             multi: 0,
+            together: false,
+            written: None,
+            histories: [0; 4],
             schema,
         }
     }
@@ -150,6 +171,7 @@ impl Sim {
                     .expect("a valid row");
             }
         }
+        let mut first = None;
         for client in &mut self.clients {
             for axis in &mut client.center {
                 *axis = (*axis + self.rng.random_range(-2.0..2.0_f32)).clamp(-AREA, AREA);
@@ -161,6 +183,10 @@ impl Sim {
                 let slot = self.rng.random_range(0..self.world.things.len());
                 client.always = self.world.id(slot);
             }
+            if let Some((center, always, team)) = first.filter(|_| self.together) {
+                (client.center, client.always, client.team) = (center, always, team);
+            }
+            first.get_or_insert((client.center, client.always, client.team));
             let viewpoint = Viewpoint::at(client.center)
                 .always(client.always)
                 .of_team(client.team);
@@ -245,6 +271,10 @@ impl Sim {
             }
             assert!(len <= room);
             parts += 1;
+            self.histories[history_of(&out[..len])] += 1;
+            if let Some(written) = &mut self.written {
+                written.push((index, out[..len].to_vec()));
+            }
             for _ in 0..copies(&mut self.rng, &self.weather, client.silent.0 > self.beat) {
                 let delay = self
                     .rng
@@ -370,6 +400,14 @@ impl Sim {
             }
         }
     }
+}
+
+/// What a part is told from, by its head (section 8.3 of `docs/protocol.md`): 0, nothing; else its
+/// history code and one.
+fn history_of(part: &[u8]) -> usize {
+    let head = u32::from_le_bytes([part[0], part[1], part[2], part[3]]);
+    let (age, code) = (head >> 16 & 31, head >> 21 & 3);
+    if age == 0 { 0 } else { code as usize + 1 }
 }
 
 pub(crate) fn copies(rng: &mut ChaCha8Rng, weather: &Weather, silent: bool) -> u32 {

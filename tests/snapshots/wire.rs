@@ -20,7 +20,7 @@ const CLIENT: ClientSlot = ClientSlot {
 };
 
 /// Sixteen slots (four bits), one kind (no bits) of two flags and a number of twelve bits.
-fn schema() -> Arc<Schema> {
+pub(crate) fn schema() -> Arc<Schema> {
     let fields = vec![
         Field::new("flags", Quantity::Flags { bits: 2 }, Blend::Step),
         Field::new("number", Quantity::Unsigned { bits: 12 }, Blend::Step),
@@ -34,7 +34,7 @@ fn schema() -> Arc<Schema> {
 
 /// One snapshot back is the earlier tick, two the earliest; three codes; all contexts have the
 /// same one.
-fn tables(schema: &Schema) -> Vec<u8> {
+pub(crate) fn tables(schema: &Schema) -> Vec<u8> {
     // What they are made for is the only thing that is not written down here.
     let mut bytes = schema.tables().to_bytes()[..16].to_vec();
     bytes.extend([1, 2, 3]);

@@ -10,6 +10,8 @@ use tickwire::id::EntityId;
 use tickwire::proto::snapshot::{Blend, Field, Kind, Quantity, Schema};
 use tickwire::time::Tick;
 
+use crate::drawn::Drawn;
+
 pub(crate) const EVERY: u32 = 2;
 pub(crate) const AREA: f32 = 200.0;
 pub(crate) const METERS: Quantity = Quantity::Ranged {
@@ -53,6 +55,8 @@ pub(crate) struct Thing {
     pub(crate) kind: u8,
     pub(crate) position: [f32; 3],
     pub(crate) values: Vec<i32>,
+    /// Of a drawn game: what its fields go by.
+    pub(crate) speeds: Vec<i64>,
 }
 
 /// What each tick was, kept aside: by tick and slot the generation, kind and values.
@@ -66,16 +70,24 @@ pub(crate) struct World {
     pub(crate) wanted: usize,
     /// Of 1,000 things, how many do something in a tick.
     pub(crate) activity: u32,
+    /// The rules, unless they are the usual ones.
+    drawn: Option<Drawn>,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, slots: usize, wanted: usize) -> Self {
+        Self::with_rules(None, seed, slots, wanted)
+    }
+
+    /// A world of a game that was drawn, or of the usual one.
+    pub(crate) fn with_rules(drawn: Option<Drawn>, seed: u64, slots: usize, wanted: usize) -> Self {
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             things: vec![None; slots],
             generations: vec![0; slots],
             wanted,
             activity: 300,
+            drawn,
         };
         while world.things.iter().flatten().count() < wanted {
             world.spawn();
@@ -94,12 +106,25 @@ impl World {
         }
         self.generations[slot] = self.generations[slot].wrapping_add(1);
         let position = self.somewhere();
+        if let Some(drawn) = &self.drawn {
+            let kind = self.rng.random_range(0..drawn.kinds());
+            let (values, speeds) = drawn.begin(&mut self.rng, kind);
+            self.things[slot] = Some(Thing {
+                generation: self.generations[slot],
+                kind,
+                position,
+                values,
+                speeds,
+            });
+            return;
+        }
         let kind = self.rng.random_range(0..3_u8);
         let mut thing = Thing {
             generation: self.generations[slot],
             kind,
             position,
             values: vec![0; [5, 3, 2][usize::from(kind)]],
+            speeds: Vec::new(),
         };
         if self.rng.random_bool(0.5) {
             // Others start as their neighbour in time ended: as nothing but zeros.
@@ -136,6 +161,7 @@ impl World {
                     thing.position[0] += near;
                     thing.position[1] -= near;
                 }
+                _ if self.drawn.is_some() => {}
                 _ if thing.kind == 0 => {
                     thing.values[2] = (thing.values[2] + number % 50) & 0xFFF;
                     thing.values[3] = (number >> 8) & 0x7F;
@@ -144,7 +170,10 @@ impl World {
                 _ if thing.kind == 1 => thing.values[2] = number,
                 _ => {}
             }
-            Self::place(thing);
+            match &self.drawn {
+                Some(drawn) => drawn.step(&mut self.rng, thing),
+                None => Self::place(thing),
+            }
         }
         let mut tries = 0;
         while self.things.iter().flatten().count() < self.wanted && tries < 20 {

@@ -172,6 +172,8 @@ pub struct Scratch {
     /// The part being written, and how many changes it tells.
     pub(super) bits: BitBuffer,
     pub(super) told: usize,
+    /// Whether it was told to somebody else before.
+    pub(super) copied: bool,
     pub(super) waiting: Vec<Waiting>,
     /// Whose plan this is.
     pub(super) owner: Option<(ClientSlot, Tick, u64)>,
@@ -494,7 +496,9 @@ impl Scratch {
             &self.sets.new,
         ];
         let told = cell.and_then(|cell| cohorts.told(cell));
-        if let Some(told) = told.filter(|told| told.fits(sets)) {
+        let told = told.filter(|told| told.fits(sets));
+        self.copied = told.is_some();
+        if let Some(told) = told {
             bits.append(&told.bits, 0, told.bits.len());
             self.told = told.changes;
             return;

@@ -373,5 +373,6 @@ impl ClientView {
         self.stats.without_baseline += u64::from(planned.choice.is_none());
         let alone = planned.choice.is_some_and(|choice| choice.cell.is_none());
         self.stats.alone += u64::from(alone);
+        self.stats.copied += u64::from(scratch.copied);
     }
 }

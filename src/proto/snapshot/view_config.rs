@@ -61,6 +61,8 @@ pub struct ViewStats {
     pub without_baseline: u64,
     /// Parts whose deltas no cohort could share.
     pub alone: u64,
+    /// Parts that another client, who held and saw just the same, was told before: copied whole.
+    pub copied: u64,
 }
 
 impl ViewStats {
@@ -74,5 +76,6 @@ impl ViewStats {
         self.withheld += after.withheld - before.withheld;
         self.without_baseline += after.without_baseline - before.without_baseline;
         self.alone += after.alone - before.alone;
+        self.copied += after.copied - before.copied;
     }
 }

@@ -167,7 +167,10 @@ pub(in super::super) fn alphabet(of: &KindTables, field: usize) -> (usize, usize
 /// How many contexts with a full history a piece has.
 pub(in super::super) fn piece_contexts(groups: &[Group], shift: u32, modes: usize) -> usize {
     let radices = radices(groups, shift);
-    radices.iter().map(|(_, radix)| radix).product::<usize>() * modes
+    // A file may claim more than a small machine can count.
+    radices.iter().fold(modes, |contexts, (_, radix)| {
+        contexts.saturating_mul(*radix)
+    })
 }
 
 fn ensure(holds: bool, fault: &'static str) -> Result<(), TablesError> {
