@@ -72,7 +72,12 @@ fn description(field: &Field) -> TokenStream {
             let kind = quote_spanned! {field.ident.span()=>
                 <#ty as ::tickwire::proto::snapshot::Replicate>::kind()
             };
-            quote!(__fields.extend(#kind.fields);)
+            if field.owner_only {
+                let secret = quote!(::tickwire::proto::snapshot::Field::for_owner_only);
+                quote!(__fields.extend(#kind.fields.into_iter().map(#secret));)
+            } else {
+                quote!(__fields.extend(#kind.fields);)
+            }
         }
     }
 }
@@ -94,7 +99,7 @@ fn described(field: &Field, name: &TokenStream, measure: &Measure) -> TokenStrea
     }
 }
 
-/// What is added to a field for the codec's sake.
+/// What is added to a field: for the codec's sake, and who is told.
 fn hints(field: &Field) -> TokenStream {
     let group = field.group.as_ref().map(|group| quote!(.in_group(#group)));
     let motion = match field.motion {
@@ -104,7 +109,8 @@ fn hints(field: &Field) -> TokenStream {
         Motion::Spinning => Some(quote!(Spinning)),
     };
     let motion = motion.map(|motion| quote!(.moving(::tickwire::proto::snapshot::Motion::#motion)));
-    quote!(#group #motion)
+    let owner = field.owner_only.then(|| quote!(.for_owner_only()));
+    quote!(#group #motion #owner)
 }
 
 /// Writes the field into the row.

@@ -31,6 +31,8 @@ pub(crate) struct Field {
     pub(crate) blend: Blend,
     pub(crate) motion: Motion,
     pub(crate) group: Option<String>,
+    /// Only the entity's owner is told it.
+    pub(crate) owner_only: bool,
 }
 
 /// What it is made of.
@@ -128,6 +130,7 @@ fn read_field(field: &syn::Field) -> Result<Field> {
         blend: class.blend(options.blend.as_ref(), options.counter.is_some())?,
         motion: class.motion(options.moves.as_ref())?,
         group: options.group.map(|group| group.value),
+        owner_only: options.owner_only.is_some(),
         name: options.name.map_or(spoken, |name| name.value),
         shape: match count {
             None => Shape::One(measure),
@@ -154,7 +157,7 @@ fn flattened(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Resu
         return Err(Error::new(ty.span(), text));
     }
     if !alone {
-        let text = "`flatten` stands alone; what it holds says the rest";
+        let text = "`flatten` stands alone, or with `owner_only`; what it holds says the rest";
         return Err(Error::new(ident.span(), text));
     }
     Ok(Field {
@@ -164,6 +167,7 @@ fn flattened(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Resu
         blend: Blend::Step,
         motion: Motion::Any,
         group: None,
+        owner_only: options.owner_only.is_some(),
     })
 }
 
@@ -197,6 +201,7 @@ fn quaternion(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Res
         blend: pick("blend", options.blend.as_ref(), &step)?,
         motion: Class::Circle.motion(options.moves.as_ref())?,
         group: options.group.as_ref().map(|group| group.value.clone()),
+        owner_only: options.owner_only.is_some(),
         name: options
             .name
             .as_ref()

@@ -14,6 +14,7 @@
 
 mod hostile;
 mod large;
+mod owner;
 mod sim;
 mod wire;
 mod world;

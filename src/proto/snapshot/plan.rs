@@ -15,6 +15,7 @@ use super::cohort::{Chunks, History, HistoryCode, Plain, Shared};
 use super::frame::TickFrame;
 use super::grid::distance_squared;
 use super::interest;
+use super::owner::{self, Owned};
 use super::part::{Body, all_slots};
 use super::priority;
 use super::slots::{SlotRange, SlotSet, slots_of};
@@ -186,6 +187,23 @@ impl<'a> Sight<'a> {
             .binary_search_by_key(&slot, |waiting| waiting.slot)
             .ok()?;
         self.waiting.get(index).copied()
+    }
+
+    /// The slot of the client's own entity.
+    fn own_slot(&self) -> Option<u16> {
+        let viewpoint = self.frame.viewpoint(self.client)?;
+        let always = interest::present(self.frame, viewpoint.always)?;
+        Some(always.slot)
+    }
+
+    /// At most so many bits are for its owner only: they are told whatever the budget is.
+    fn owner_bits(&self) -> u32 {
+        let schema = &self.frame.schema;
+        let own = self
+            .own_slot()
+            .and_then(|slot| self.frame.columns.who(slot));
+        let fields = own.and_then(|(_, kind)| schema.owner_fields(kind));
+        fields.map_or(0, |fields| fields.bits() + schema.slot_bits())
     }
 
     /// What the client holds of a range.
@@ -446,6 +464,25 @@ impl Scratch {
         let Some(planned) = self.ranges.get(index) else {
             return;
         };
+        self.told = self.write_alike(planned, sight, bits);
+        let schema = &sight.frame.schema;
+        if schema.has_owner_fields() {
+            // After what clients may share: this is for one of them alone.
+            let base = sight.base(planned);
+            let before = base.and_then(|base| base.own_within(planned.range));
+            let owned = self.owned(planned, sight);
+            owner::write_section(owned.as_ref(), before, schema.slot_bits(), bits);
+        }
+    }
+
+    /// Writes what everybody is told who holds and sees the same, and says how many changes that
+    /// told.
+    fn write_alike(
+        &self,
+        planned: &PlannedRange,
+        sight: &Sight<'_>,
+        bits: &mut BitBuffer,
+    ) -> usize {
         let cohorts = &sight.frame.cohorts;
         let cell = self.shared_cell(planned, sight.frame);
         let sets = [
@@ -457,8 +494,7 @@ impl Scratch {
         let told = cell.and_then(|cell| cohorts.told(cell));
         if let Some(told) = told.filter(|told| told.fits(sets)) {
             bits.append(&told.bits, 0, told.bits.len());
-            self.told = told.changes;
-            return;
+            return told.changes;
         }
         let start = bits.len();
         let (shared, plain) = self.sources(planned, sight.frame);
@@ -471,10 +507,11 @@ impl Scratch {
             plain,
             own: (&self.own, &self.own_bits),
         };
-        self.told = body.write(bits);
+        let changes = body.write(bits);
         if let Some(cell) = cell {
-            cohorts.keep_told(cell, sets, (bits, start), self.told);
+            cohorts.keep_told(cell, sets, (bits, start), changes);
         }
+        changes
     }
 
     /// The cell whose clients are told alike if they hold and see alike: all is told, of all slots,
@@ -488,6 +525,38 @@ impl Scratch {
             && !self.has_aged
             && choice.history.code != HistoryCode::Alone;
         choice.cell.filter(|_| alike)
+    }
+
+    /// The client's own entity, if a planned range tells it and it has something for its owner only.
+    pub(super) fn owned<'a>(&self, planned: &PlannedRange, sight: &Sight<'a>) -> Option<Owned<'a>> {
+        let frame = sight.frame;
+        let slot = sight
+            .own_slot()
+            .filter(|slot| planned.range.contains(*slot))?;
+        let now = frame.columns.row(slot)?;
+        let fields = frame.schema.owner_fields(now.kind)?;
+        let Sets {
+            kept,
+            new,
+            unsent,
+            withheld,
+            ..
+        } = &self.sets;
+        let stays = kept.contains(slot) && !unsent.contains(slot);
+        let enters = new.contains(slot) && !withheld.contains(slot);
+        if !stays && !enters {
+            return None;
+        }
+        let base = sight
+            .base(planned)
+            .filter(|base| stays && base.own == Some(slot));
+        let held = base.and_then(|base| frame.columns_at(base.tick)?.row(slot));
+        Some(Owned {
+            slot,
+            fields,
+            held: held.map(|held| held.values),
+            now: now.values,
+        })
     }
 
     /// Whether all there is to tell of a planned range is told.
@@ -504,8 +573,9 @@ impl Scratch {
 
     /// Decides what is told within a budget of so many bytes.
     pub(super) fn select(&mut self, sight: &Sight<'_>, budget: usize) {
-        let budget =
-            (budget as u64 * 8).saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64);
+        let budget = (budget as u64 * 8)
+            .saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64)
+            .saturating_sub(u64::from(sight.owner_bits()));
         if self.bits_at_most(sight, budget) {
             return;
         }
@@ -589,8 +659,7 @@ impl Scratch {
         let mut items = core::mem::take(&mut self.items);
         let viewpoint = sight.frame.viewpoint(sight.client);
         let center = viewpoint.map_or([0.0; 3], |viewpoint| viewpoint.center);
-        let always = viewpoint.and_then(|viewpoint| viewpoint.always);
-        let always = interest::present(sight.frame, always).map(|always| always.slot);
+        let always = sight.own_slot();
         for place in 0..self.ranges.len() {
             self.prepare_range(place, sight.frame);
             let start = items.len();

@@ -326,6 +326,9 @@ impl ClientView {
             tick: frame.tick(),
             base: planned.base(),
             range: planned.range,
+            own: scratch
+                .owned(planned, &self.sight(frame))
+                .map(|owned| owned.slot),
         };
         let sets = &scratch.sets;
         let base = planned.base().and_then(|base| self.baselines.view(base));

@@ -1,0 +1,254 @@
+//! What only an entity's owner is told: true for the owner, zero for everybody else, and no trace of it
+//! in anything that others are sent, while entities change hands and datagrams are lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tickwire::id::EntityId;
+use tickwire::proto::snapshot::verify::{Mismatch, check_replica};
+use tickwire::proto::snapshot::{Entity, Rejection, Replica, Snapshot};
+
+use crate::sim::{CLEAR, LATE, STORM, Sim, Weather, seeds, view};
+use crate::world::EVERY;
+
+#[test]
+fn owners_know_and_others_do_not_in_any_weather() {
+    let mut known = 0;
+    for seed in seeds(16) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let weather = Weather {
+            loss: rng.random_range(0.0..0.5),
+            double: rng.random_range(0.0..0.3),
+            delay: (1, rng.random_range(1..14)),
+        };
+        let bytes = [256, 700, 1_100, 4_000][rng.random_range(0..4)];
+        let entities = [2, 40, 150, 300][rng.random_range(0..4)];
+        let radius = rng.random_range(30.0..400.0);
+        let secrets = (seed, rng.random_range(0..1_000_000));
+        let mut sim = Sim::with_secrets(secrets, entities, 4, view(radius, bytes), weather);
+        sim.world.activity = [5, 100, 900][rng.random_range(0..3)];
+        sim.hands = (
+            [0.02, 0.1, 0.5][rng.random_range(0..3)],
+            [3, 12][rng.random_range(0..2)].min(entities),
+        );
+        sim.room = [(1_100, 1_100), (80, 400), (300, 1_200)][rng.random_range(0..3)];
+        sim.partial = rng.random_bool(0.5);
+        sim.run(120);
+        sim.hands.0 = 0.1;
+        sim.heals(view(radius, 40_000));
+        sim.only_rejected(&LATE);
+        for client in &sim.clients {
+            let newest = client.replica.newest().expect("it was told something");
+            let own = client.always.and_then(|own| newest.get(own));
+            known += u32::from(own.is_some_and(|own| own.kind.0 != 1));
+        }
+    }
+    assert!(known > 8, "{known} clients owned somebody with secrets");
+}
+
+#[test]
+fn two_thousand_secrets_come_in_many_parts() {
+    for seed in seeds(2) {
+        let mut sim = Sim::with_secrets((seed, 77), 2_000, 2, view(1_000.0, 9_000), STORM);
+        sim.hands = (0.2, 2_000);
+        sim.run(40);
+        assert!(sim.multi > 20, "{} snapshots of several parts", sim.multi);
+        sim.heals(view(1_000.0, 40_000));
+        sim.only_rejected(&LATE);
+    }
+}
+
+/// Two worlds that differ in nothing but what only owners are told: a client that owns nobody is sent
+/// the same bytes.
+#[test]
+fn what_others_are_sent_does_not_depend_on_secrets() {
+    for seed in seeds(4) {
+        let sent = |key: i32, owner: bool| {
+            let mut sim = Sim::with_secrets((seed, key), 150, 2, view(200.0, 1_100), STORM);
+            sim.hands.0 = 0.0;
+            sim.keep_sent = true;
+            for _ in 0..80 {
+                if owner {
+                    let walker = |slot: &usize| sim.world.kind(*slot) == Some(0);
+                    let slot = (0..150).find(walker).expect("somebody walks");
+                    sim.clients[0].always = sim.world.id(slot);
+                }
+                sim.step();
+            }
+            sim.clients
+                .into_iter()
+                .map(|client| client.sent)
+                .collect::<Vec<_>>()
+        };
+        let (one, other) = (sent(0x1234, false), sent(0x0F0F, false));
+        assert!(one[0].len() >= 80);
+        assert!(
+            one == other,
+            "seed {seed}: a secret is in what others are sent"
+        );
+        // The owner is sent something else, and its neighbour is not.
+        let (one, other) = (sent(0x1234, true), sent(0x0F0F, true));
+        assert!(
+            one[0] != other[0],
+            "seed {seed}: owners are told of their own"
+        );
+        assert!(one[1] == other[1], "seed {seed}: and nobody else is");
+    }
+}
+
+/// A quiet world: what an owner holds is not told again, and a change of it is told at once.
+#[test]
+fn an_owner_is_told_what_is_new_and_no_more() {
+    let mut sim = Sim::with_secrets((1, 5), 40, 1, view(1_000.0, 1_100), CLEAR);
+    sim.hands.0 = 0.0;
+    sim.world.activity = 0;
+    sim.keep_sent = true;
+    let slot = (0..sim.world.things.len()).find(|slot| sim.world.kind(*slot) == Some(0));
+    let slot = slot.expect("somebody walks");
+    sim.run(60);
+    let quiet = sim.clients[0].sent.last().map(Vec::len).expect("sent");
+    sim.clients[0].always = sim.world.id(slot);
+    sim.run(60);
+    let owning = sim.clients[0].sent.last().map(Vec::len).expect("sent");
+    println!("{quiet} bytes of a world at rest, {owning} with an entity of one's own");
+    assert!(
+        owning <= quiet + 1,
+        "two flags and one for each of two fields"
+    );
+    let thing = sim.world.things[slot].as_mut().expect("it is there");
+    thing.values[5] = 99;
+    sim.run(5);
+    let newest = sim.clients[0].replica.newest().expect("told");
+    let own = newest.entity(slot as u16).expect("its own");
+    assert_eq!(own.values[5], 99);
+    // It is somebody else's now.
+    sim.clients[0].always = None;
+    sim.run(5);
+    let newest = sim.clients[0].replica.newest().expect("told");
+    assert_eq!(
+        newest.entity(slot as u16).expect("near").values[5..],
+        [0, 0]
+    );
+}
+
+#[test]
+fn the_checker_sees_a_secret_that_is_out_and_one_that_is_missing() {
+    let mut sim = Sim::with_secrets((3, 9), 60, 1, view(300.0, 4_000), CLEAR);
+    sim.hands.0 = 0.0;
+    let walkers = |sim: &Sim| -> Vec<EntityId> {
+        let frame = sim.frames.values().last().expect("published");
+        frame
+            .iter()
+            .filter(|row| row.kind.0 == 0)
+            .map(|row| row.id)
+            .collect()
+    };
+    sim.step();
+    let own = walkers(&sim)[0];
+    sim.world.activity = 0;
+    sim.clients[0].always = Some(own);
+    sim.run(30);
+    let client = &sim.clients[0];
+    let snapshot = client.replica.newest().expect("told");
+    let check = |snapshot: &Snapshot| {
+        let frames = |tick| sim.frames.get(&tick).cloned();
+        check_replica(snapshot, frames, client.slot, client.view.config())
+    };
+    assert!(check(snapshot).is_ok());
+    let truth = |id: EntityId| {
+        sim.frames[&snapshot.tick()]
+            .entity(id.slot)
+            .expect("there")
+            .values[5]
+    };
+    for (id, value) in [(own, 0), (walkers(&sim)[1], truth(walkers(&sim)[1]))] {
+        let mut wrong = snapshot.clone();
+        assert!(wrong.corrupt(id, 5, value), "it is another value");
+        match check(&wrong).expect_err("a secret is wrong") {
+            Mismatch::Value { entity, field, .. } => {
+                assert_eq!((entity, field.as_str()), (id, "ammo"));
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// A section may name only what its part tells, and an own entity only if there was one.
+#[test]
+fn a_section_of_somebody_else_is_refused() {
+    let mut sim = Sim::with_secrets((4, 9), 30, 1, view(1_000.0, 4_000), CLEAR);
+    sim.hands.0 = 0.0;
+    sim.keep_sent = true;
+    sim.step();
+    let part = sim.clients[0].sent[0].clone();
+    let fresh = || Replica::new(Arc::clone(&sim.schema), EVERY);
+    assert!(fresh().receive(&part).is_ok());
+    // The section is the last bit that is not padding, and it is zero: whatever follows names a slot.
+    let mut refused = BTreeSet::new();
+    for bit in 0..8 {
+        for slot in 0..40_u32 {
+            let mut forged = part.clone();
+            let last = forged.len() - 1;
+            forged[last] = forged[last] & ((1 << bit) - 1) | 1 << bit;
+            let tail = u64::from(slot) << (bit + 1) | u64::from(forged[last]);
+            forged.truncate(last);
+            forged.extend(&tail.to_le_bytes()[..2 + usize::from(bit > 2)]);
+            if let Err(rejection) = fresh().receive(&forged) {
+                refused.insert(rejection.name());
+            }
+        }
+    }
+    assert!(refused.contains(Rejection::Own.name()), "{refused:?}");
+}
+
+/// Parts of an owner with some of their bits turned: refused, or of one owned entity at most, with values
+/// that its fields can have.
+#[test]
+fn turned_bits_are_refused_or_mean_something() {
+    let mut refused = BTreeSet::new();
+    for seed in seeds(2) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut sim = Sim::with_secrets((seed, 3), 30, 1, view(1_000.0, 4_000), CLEAR);
+        sim.hands = (0.2, 30);
+        sim.keep_sent = true;
+        for _ in 0..40 {
+            sim.step();
+            let sent = &sim.clients[0].sent;
+            let (part, before) = sent.split_last().expect("sent");
+            let fresh = || {
+                let mut replica = Replica::new(Arc::clone(&sim.schema), EVERY);
+                for part in before {
+                    replica.receive(part).expect("it is well made");
+                }
+                replica
+            };
+            let mut replica = fresh();
+            for _ in 0..20 {
+                let mut turned = part.clone();
+                let from_end = rng.random_range(0..turned.len().min(6));
+                let byte = turned.len() - 1 - from_end;
+                turned[byte] ^= 1 << rng.random_range(0..8);
+                match replica.receive(&turned) {
+                    Ok(applied) => {
+                        let snapshot = replica.snapshot(applied.tick).expect("applied");
+                        let told = snapshot.entities().filter(|of| of.as_of == applied.tick);
+                        let knows = |of: &Entity<'_>| of.kind.0 == 0 && of.values[5..] != [0, 0];
+                        let known: Vec<_> = told.filter(knows).collect();
+                        assert!(known.len() <= 1, "seed {seed}: {known:?}");
+                        let ammo = known.first().map_or(0, |of| of.values[5]);
+                        assert!((0..128).contains(&ammo));
+                        replica = fresh();
+                    }
+                    Err(rejection) => {
+                        refused.insert(rejection.name());
+                    }
+                }
+            }
+        }
+    }
+    println!("{refused:?}");
+    assert!(refused.contains(Rejection::Own.name()));
+    assert!(refused.contains(Rejection::TrailingBytes.name()));
+}
