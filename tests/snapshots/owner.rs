@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
-use tickwire::id::EntityId;
+use tickwire::id::{ClientSlot, EntityId};
 use tickwire::proto::snapshot::verify::{Mismatch, check_replica};
-use tickwire::proto::snapshot::{Entity, Rejection, Replica, Snapshot};
+use tickwire::proto::snapshot::{
+    Blend, ClientView, Entity, Field, FrameConfig, FrameHistory, Kind, KindId, Quantity, Rejection,
+    Replica, Schema, Scratch, Snapshot, ViewConfig, Viewpoint,
+};
+use tickwire::time::Tick;
 
 use crate::sim::{CLEAR, LATE, STORM, Sim, Weather, seeds, view};
 use crate::world::EVERY;
@@ -251,4 +255,154 @@ fn turned_bits_are_refused_or_mean_something() {
     println!("{refused:?}");
     assert!(refused.contains(Rejection::Own.name()));
     assert!(refused.contains(Rejection::TrailingBytes.name()));
+}
+
+/// Clients that hold and see the same are told from one writing, and each of its own entity after that.
+#[test]
+fn owners_with_equal_views_are_told_the_same_but_for_their_own() {
+    for seed in seeds(4) {
+        let sent = |alike: bool| {
+            let mut sim = Sim::with_secrets((seed, 77), 60, 4, view(1_000.0, 4_000), CLEAR);
+            sim.history.share_equal_views(alike);
+            sim.hands = (0.1, 40);
+            sim.world.activity = 50;
+            sim.keep_sent = true;
+            sim.run(80);
+            let own: BTreeSet<_> = sim.clients.iter().filter_map(|of| of.always).collect();
+            assert!(own.len() > 1, "seed {seed}: they own different ones");
+            let clients = sim.clients.into_iter();
+            clients.map(|client| client.sent).collect::<Vec<_>>()
+        };
+        assert!(
+            sent(true) == sent(false),
+            "seed {seed}: sharing makes no difference"
+        );
+    }
+}
+
+/// One client, who owns slot 0: of kind 0, of which everything is secret. The others are of kind 1.
+struct Vault {
+    schema: Arc<Schema>,
+    history: FrameHistory,
+    view: ClientView,
+    replica: Replica,
+    scratch: Scratch,
+    number: u64,
+}
+
+const OTHERS: u16 = 20;
+const VAULT: EntityId = EntityId {
+    slot: 0,
+    generation: 3,
+};
+
+impl Vault {
+    fn new(secrets: usize) -> Self {
+        let wide = |name: String| Field::new(name, Quantity::Unsigned { bits: 32 }, Blend::Step);
+        let secret = |at: usize| wide(format!("secret_{at}")).for_owner_only();
+        let vault = Kind::new("vault", (0..secrets).map(secret).collect());
+        let rock = Kind::new("rock", vec![wide("x".into())]);
+        let schema = Schema::new(vec![vault, rock]).and_then(|schema| schema.with_max_entities(64));
+        let schema = Arc::new(schema.expect("a valid schema"));
+        let config = FrameConfig {
+            snapshot_every: EVERY,
+            ..FrameConfig::default()
+        };
+        let client = ClientSlot {
+            index: 0,
+            generation: 0,
+        };
+        Self {
+            history: FrameHistory::new(Arc::clone(&schema), config).expect("a valid config"),
+            view: ClientView::new(client, ViewConfig::default()),
+            replica: Replica::new(Arc::clone(&schema), EVERY),
+            scratch: Scratch::new(),
+            number: 0,
+            schema,
+        }
+    }
+
+    /// Tells a frame in datagrams of so much room, all of which arrive.
+    fn tell(&mut self, tick: u32, room: usize) {
+        let mut frame = self.history.begin(Tick(tick)).expect("ticks ascend");
+        let secrets = self.schema.kinds()[0].fields.len() as i32;
+        let values: Vec<i32> = (0..secrets).map(|at| i32::MAX - at - tick as i32).collect();
+        frame
+            .put(VAULT, KindId(0), [0.0; 3], &values)
+            .expect("valid");
+        for slot in 1..=OTHERS {
+            let id = EntityId {
+                slot,
+                generation: 0,
+            };
+            let value = i32::from(slot) * 50 + tick as i32;
+            frame.put(id, KindId(1), [1.0; 3], &[value]).expect("valid");
+        }
+        frame.view(
+            self.view.client(),
+            Viewpoint::at([0.0; 3]).always(Some(VAULT)),
+        );
+        let frame = self.history.publish(frame);
+        self.view.begin(&frame, &mut self.scratch);
+        let mut out = [0; 1_200];
+        loop {
+            self.number += 1;
+            let out = &mut out[..room];
+            let len = self.view.write_part(self.number, out, &mut self.scratch);
+            if len == 0 {
+                break;
+            }
+            self.replica
+                .receive(&out[..len])
+                .expect("it is well made and in order");
+            self.view.acked(self.number);
+        }
+        let held = self.replica.newest().expect("something was told");
+        for entity in held.entities() {
+            let truth = frame.entity(entity.id.slot).expect("it is there");
+            if entity.as_of == frame.tick() {
+                assert_eq!(entity.values, truth.values, "{}", entity.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kind_may_have_nothing_but_secrets() {
+    let mut vault = Vault::new(3);
+    for beat in 1..40 {
+        vault.tell(beat * EVERY, 1_200);
+        let held = vault.replica.newest().expect("told");
+        assert!(held.is_complete() && held.get(VAULT).is_some());
+    }
+}
+
+/// What only the owner is told of its entity may be more than a datagram holds: then the others come all
+/// the same, and it comes as soon as there is room.
+#[test]
+fn secrets_that_do_not_fit_keep_nobody_else_out() {
+    let mut vault = Vault::new(32);
+    for round in 0..3 {
+        let fresh = |vault: &Vault, tick: u32| {
+            let held = vault.replica.newest().expect("told");
+            let fresh = |of: &Entity<'_>| of.as_of == Tick(tick);
+            held.entities().filter(fresh).count()
+        };
+        for beat in 1..40 {
+            let tick = (round * 60 + beat) * EVERY;
+            vault.tell(tick, 100);
+            if beat > 10 {
+                assert_eq!(fresh(&vault, tick), usize::from(OTHERS), "tick {tick}");
+            }
+        }
+        for beat in 40..=60 {
+            let tick = (round * 60 + beat) * EVERY;
+            vault.tell(tick, 1_200);
+            if beat > 45 {
+                assert_eq!(fresh(&vault, tick), usize::from(OTHERS) + 1, "tick {tick}");
+                let held = vault.replica.newest().expect("told");
+                assert!(held.is_complete());
+            }
+        }
+    }
 }

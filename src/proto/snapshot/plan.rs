@@ -767,6 +767,30 @@ impl Scratch {
         freed > 0
     }
 
+    /// Leaves the client's own entity out of a range when what only its owner is told may not fit so many
+    /// bits at all: else it would keep everybody else out, and then itself. Says whether it was there.
+    pub(super) fn hold_back_own(&mut self, sight: &Sight<'_>, range: usize, bits: usize) -> bool {
+        let Some(planned) = self.ranges.get(range) else {
+            return false;
+        };
+        let needs = HEADER_BITS + sight.owner_bits();
+        let owned = self.owned(planned, sight);
+        let Some(Owned { slot, .. }) = owned.filter(|_| needs as usize > bits) else {
+            return false;
+        };
+        self.itemise(sight);
+        for index in self.ranges[range].items.clone() {
+            let Item { slot: at, what, .. } = self.items[index];
+            if at == slot && what != What::Left {
+                self.leave_out(index);
+            }
+        }
+        if self.sets.kept.contains(slot) {
+            self.sets.unsent.add(slot);
+        }
+        true
+    }
+
     /// Where to cut a planned range so that what is told of the first piece takes about so many
     /// bits: at the slot of one of its items, not the first.
     pub(super) fn cut(&mut self, sight: &Sight<'_>, range: usize, bits: usize) -> Option<u16> {

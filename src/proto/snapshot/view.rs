@@ -250,6 +250,9 @@ impl ClientView {
             if bytes <= room {
                 break;
             }
+            if scratch.hold_back_own(&self.sight(frame), index, room * 8) {
+                continue;
+            }
             if core::mem::take(&mut may_split) && self.split(frame, index, room * SPLIT_AT, scratch)
             {
                 continue;
