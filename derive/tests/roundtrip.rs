@@ -208,6 +208,45 @@ proptest! {
 }
 
 #[test]
+fn a_field_names_its_velocity_as_the_struct_does() {
+    #[derive(Replicate)]
+    struct Ship {
+        #[replicate(range = -SIDE..=SIDE, step = GRAIN, velocity = "vx")]
+        x: f32,
+        #[replicate(range = -SIDE..=SIDE, step = GRAIN, name = "speed")]
+        vx: f32,
+        #[replicate(angle(bits = 12), velocity = "spin")]
+        yaw: u16,
+        spin: i8,
+        #[replicate(range = -SIDE..=SIDE, step = GRAIN, velocity = "drift")]
+        place: [f32; 2],
+        #[replicate(bits = 9)]
+        drift: [i16; 2],
+        #[replicate(bits = 9, owner_only, velocity = "heating")]
+        heat: u16,
+        #[replicate(owner_only)]
+        heating: i8,
+    }
+    let kind = Ship::kind();
+    let named = |name: &str| {
+        let field = kind.fields.iter().find(|field| field.name == name);
+        field.expect("it has this field").velocity.clone()
+    };
+    for (name, velocity) in [
+        ("x", Some("speed")),
+        ("speed", None),
+        ("yaw", Some("spin")),
+        ("place_0", Some("drift_0")),
+        ("place_1", Some("drift_1")),
+        ("drift_1", None),
+        ("heat", Some("heating")),
+    ] {
+        assert_eq!(named(name).as_deref(), velocity, "{name}");
+    }
+    assert!(Schema::new(vec![kind]).is_ok());
+}
+
+#[test]
 fn whatever_a_field_stands_for_can_be_for_its_owner_only() {
     #[derive(Replicate)]
     struct Purse {

@@ -174,6 +174,7 @@ pub use tickwire_derive::ReplicateEnum;
 /// | `blend = "linear"`, `"angle"`, `"step"` | [`Blend`]; else linear for what has a range, angle for angles, step for all others |
 /// | `moves = "still"`, `"linear"`, `"spinning"`, `"any"` | [`Motion`]: what the codec expects |
 /// | `group = "name"` | which fields change together |
+/// | `velocity = "field"` | the field of this struct that says how fast this one moves, an `f32` with a range or a plain integer: [`Field::with_velocity`]. Of an array an array, element by element |
 /// | `owner_only` | only the client whose [`Viewpoint::always`] this entity is is told; everybody else reads zero |
 /// | `name = "name"` | the field's name in the schema |
 /// | `kind = "name"`, at the struct | the kind's name; else the struct's in snake case |
