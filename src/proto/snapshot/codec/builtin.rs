@@ -622,7 +622,7 @@ mod tests {
         // As many fields as there can be, in groups that differ from kind to kind.
         let kind = |kind: usize| {
             let field = |field: usize| {
-                let bits = if (field * 7 + kind * 5) % 3 == 0 {
+                let bits = if (field * 7 + kind * 5).is_multiple_of(3) {
                     1
                 } else {
                     12
