@@ -3,6 +3,8 @@
 //! A world of bodies, some moving and some at rest, is told to clients who see different parts of it
 //! and acknowledge with different delays. After a while every buffer has its size.
 
+#![expect(clippy::expect_used, reason = "a test says what it found")]
+
 use std::sync::Arc;
 
 use tickwire::id::{ClientSlot, EntityId};
@@ -48,6 +50,20 @@ struct Client {
     number: u64,
 }
 
+/// Every other client sees all, the others a part.
+fn config_of(index: u32) -> ViewConfig {
+    let (inner_radius, outer_radius) = if index.is_multiple_of(2) {
+        (1_000.0, 1_000.0)
+    } else {
+        (40.0, 48.0)
+    };
+    ViewConfig {
+        inner_radius,
+        outer_radius,
+        bytes_per_snapshot: 1 << 14,
+    }
+}
+
 /// All that is counted, or not.
 struct Stage {
     history: FrameHistory,
@@ -68,12 +84,7 @@ impl Stage {
                     index,
                     generation: 0,
                 },
-                ViewConfig {
-                    // Every other client sees all.
-                    inner_radius: if index % 2 == 0 { 1_000.0 } else { 40.0 },
-                    outer_radius: if index % 2 == 0 { 1_000.0 } else { 48.0 },
-                    bytes_per_snapshot: 1 << 14,
-                },
+                config_of(index),
             ),
             replica: Replica::new(Arc::clone(&schema), 1),
             delay: 2 + index % 5,

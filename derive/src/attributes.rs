@@ -11,7 +11,7 @@ use syn::{Attribute, Error, Expr, LitStr, Result, Token};
 /// The words of a field, for the error that lists them.
 const FIELD_WORDS: &str = "`range`, `step`, `angle(bits = ..)`, `bits`, `flags`, `counter`, \
      `steps(range = .., step = ..)`, `unit_quaternion(bits = ..)`, `flatten`, `blend`, `group`, \
-     `moves`, `name`";
+     `moves`, `velocity`, `owner_only`, `name`";
 
 /// Something, and where it was written.
 #[derive(Clone)]
@@ -65,6 +65,9 @@ pub(crate) struct Options {
     pub(crate) blend: Option<At<Blend>>,
     pub(crate) moves: Option<At<Motion>>,
     pub(crate) group: Option<At<String>>,
+    /// The field of the struct that says how fast this one moves.
+    pub(crate) velocity: Option<At<String>>,
+    pub(crate) owner_only: Option<At<()>>,
     pub(crate) name: Option<At<String>>,
 }
 
@@ -110,13 +113,17 @@ impl Options {
             "blend" => set(&mut self.blend, word, at, one_of(meta, &BLENDS)?),
             "moves" => set(&mut self.moves, word, at, one_of(meta, &MOTIONS)?),
             "group" => set(&mut self.group, word, at, text(meta)?),
+            "velocity" => {
+                let named: LitStr = meta.value()?.parse()?;
+                set(&mut self.velocity, word, named.span(), named.value())
+            }
             "name" => set(&mut self.name, word, at, text(meta)?),
-            // Better no promise than one that is not kept.
-            "owner_only" => Err(Error::new(
-                at,
-                "cannot be `owner_only`: a row is sent alike to every client that \
-                     sees its entity. Send what only one player may know as a message",
-            )),
+            "owner_only" => {
+                if meta.input.peek(Token![=]) || meta.input.peek(syn::token::Paren) {
+                    return Err(Error::new(at, "`owner_only` stands without a value"));
+                }
+                set(&mut self.owner_only, word, at, ())
+            }
             _ => Err(Error::new(
                 at,
                 format!("there is no `{word}`; there are {FIELD_WORDS}"),

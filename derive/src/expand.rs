@@ -48,38 +48,42 @@ pub(crate) fn replicate(item: &Item) -> TokenStream {
 
 /// Appends to the fields of the kind.
 fn description(field: &Field) -> TokenStream {
-    let name = &field.name;
-    let hints = hints(field);
     match &field.shape {
         Shape::One(measure) => {
-            let described = described(field, &quote!(#name), measure);
+            let described = described(field, None, measure);
             quote!(__fields.extend([#described]);)
         }
         Shape::Array(measure, count) => {
-            let each = (0..*count).map(|at| {
-                let name = format!("{name}_{at}");
-                described(field, &quote!(#name), measure)
-            });
+            let each = (0..*count).map(|at| described(field, Some(at), measure));
             quote!(__fields.extend([#(#each),*]);)
         }
-        Shape::Quaternion(bits) => quote! {
-            __fields.extend(
-                ::tickwire::proto::snapshot::Field::unit_quaternion(#name, #bits)
-                    .map(|field| field #hints)
-            );
-        },
+        Shape::Quaternion(bits) => {
+            let (name, hints) = (&field.name, hints(field, None));
+            quote! {
+                __fields.extend(
+                    ::tickwire::proto::snapshot::Field::unit_quaternion(#name, #bits)
+                        .map(|field| field #hints)
+                );
+            }
+        }
         Shape::Flatten(ty) => {
             let kind = quote_spanned! {field.ident.span()=>
                 <#ty as ::tickwire::proto::snapshot::Replicate>::kind()
             };
-            quote!(__fields.extend(#kind.fields);)
+            if field.owner_only {
+                let secret = quote!(::tickwire::proto::snapshot::Field::for_owner_only);
+                quote!(__fields.extend(#kind.fields.into_iter().map(#secret));)
+            } else {
+                quote!(__fields.extend(#kind.fields);)
+            }
         }
     }
 }
 
-fn described(field: &Field, name: &TokenStream, measure: &Measure) -> TokenStream {
+/// One field of the kind; of an array the one `at` a place.
+fn described(field: &Field, at: Option<usize>, measure: &Measure) -> TokenStream {
     let quantity = &measure.quantity;
-    let hints = hints(field);
+    let (name, hints) = (named(&field.name, at), hints(field, at));
     let blend = match field.blend {
         Blend::Linear => quote!(Linear),
         Blend::Angle => quote!(Angle),
@@ -94,8 +98,13 @@ fn described(field: &Field, name: &TokenStream, measure: &Measure) -> TokenStrea
     }
 }
 
-/// What is added to a field for the codec's sake.
-fn hints(field: &Field) -> TokenStream {
+/// The name on the wire.
+fn named(name: &str, at: Option<usize>) -> String {
+    at.map_or_else(|| name.to_owned(), |at| format!("{name}_{at}"))
+}
+
+/// What is added to a field: for the codec's sake, and who is told.
+fn hints(field: &Field, at: Option<usize>) -> TokenStream {
     let group = field.group.as_ref().map(|group| quote!(.in_group(#group)));
     let motion = match field.motion {
         Motion::Any => None,
@@ -104,7 +113,12 @@ fn hints(field: &Field) -> TokenStream {
         Motion::Spinning => Some(quote!(Spinning)),
     };
     let motion = motion.map(|motion| quote!(.moving(::tickwire::proto::snapshot::Motion::#motion)));
-    quote!(#group #motion)
+    let velocity = field.velocity.as_ref().map(|velocity| {
+        let name = named(&velocity.value, at);
+        quote!(.with_velocity(#name))
+    });
+    let owner = field.owner_only.then(|| quote!(.for_owner_only()));
+    quote!(#group #motion #velocity #owner)
 }
 
 /// Writes the field into the row.

@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Expr, Fields, Lit, Result, Type};
 
-use crate::attributes::{Blend, Motion, Options, StructOptions};
+use crate::attributes::{At, Blend, Motion, Options, StructOptions};
 use crate::measure::{Class, Measure, Scalar, measure, pick, shown};
 use crate::number;
 
@@ -31,6 +31,11 @@ pub(crate) struct Field {
     pub(crate) blend: Blend,
     pub(crate) motion: Motion,
     pub(crate) group: Option<String>,
+    /// The name on the wire of the field that says how fast this one moves; of an array without the
+    /// numbers. Until all fields are read, the name in the struct.
+    pub(crate) velocity: Option<At<String>>,
+    /// Only the entity's owner is told it.
+    pub(crate) owner_only: bool,
 }
 
 /// What it is made of.
@@ -65,6 +70,7 @@ pub(crate) fn read(input: &DeriveInput) -> Result<Item> {
     if let Some(errors) = errors {
         return Err(errors);
     }
+    find_velocities(&mut read)?;
     check_names(&input.ident, &read)?;
     Ok(Item {
         ident: input.ident.clone(),
@@ -128,6 +134,8 @@ fn read_field(field: &syn::Field) -> Result<Field> {
         blend: class.blend(options.blend.as_ref(), options.counter.is_some())?,
         motion: class.motion(options.moves.as_ref())?,
         group: options.group.map(|group| group.value),
+        velocity: options.velocity,
+        owner_only: options.owner_only.is_some(),
         name: options.name.map_or(spoken, |name| name.value),
         shape: match count {
             None => Shape::One(measure),
@@ -142,6 +150,7 @@ fn flattened(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Resu
         && options.blend.is_none()
         && options.moves.is_none()
         && options.group.is_none()
+        && options.velocity.is_none()
         && options.name.is_none();
     let is_struct = match Scalar::of(ty) {
         Ok(Scalar::Other(_)) => true,
@@ -154,7 +163,7 @@ fn flattened(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Resu
         return Err(Error::new(ty.span(), text));
     }
     if !alone {
-        let text = "`flatten` stands alone; what it holds says the rest";
+        let text = "`flatten` stands alone, or with `owner_only`; what it holds says the rest";
         return Err(Error::new(ident.span(), text));
     }
     Ok(Field {
@@ -164,6 +173,8 @@ fn flattened(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Resu
         blend: Blend::Step,
         motion: Motion::Any,
         group: None,
+        velocity: None,
+        owner_only: options.owner_only.is_some(),
     })
 }
 
@@ -192,11 +203,19 @@ fn quaternion(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Res
             );
         }
     }
+    if let Some(velocity) = &options.velocity {
+        return refused(
+            velocity.span,
+            "a unit quaternion turns, and has no `velocity`",
+        );
+    }
     let step = [(Blend::Step, "step")];
     Ok(Field {
         blend: pick("blend", options.blend.as_ref(), &step)?,
         motion: Class::Circle.motion(options.moves.as_ref())?,
         group: options.group.as_ref().map(|group| group.value.clone()),
+        velocity: None,
+        owner_only: options.owner_only.is_some(),
         name: options
             .name
             .as_ref()
@@ -229,6 +248,27 @@ fn element_of(ty: &Type) -> Result<(&Type, Option<usize>)> {
 }
 
 impl Field {
+    /// Its name in the struct.
+    fn spoken(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// What a difference of two values means; `None` if it is no value.
+    const fn class(&self) -> Option<Class> {
+        match &self.shape {
+            Shape::One(measure) | Shape::Array(measure, _) => Some(measure.class),
+            Shape::Quaternion(_) | Shape::Flatten(_) => None,
+        }
+    }
+
+    /// Of an array: how many elements it has.
+    const fn len(&self) -> Option<usize> {
+        match &self.shape {
+            Shape::Array(_, count) => Some(*count),
+            _ => None,
+        }
+    }
+
     /// The names of the kind's fields that it stands for; `None` if another type has them.
     fn names(&self) -> Option<Vec<String>> {
         let name = &self.name;
@@ -241,6 +281,70 @@ impl Field {
             Shape::Flatten(_) => return None,
         })
     }
+}
+
+/// Names velocities as the wire does, all that are wrong in one error.
+fn find_velocities(fields: &mut [Field]) -> Result<()> {
+    let mut errors: Option<Error> = None;
+    for at in 0..fields.len() {
+        let Some(named) = fields[at].velocity.clone() else {
+            continue;
+        };
+        match velocity_of(fields, at, &named.value) {
+            Ok(name) => {
+                fields[at].velocity = Some(At {
+                    value: name,
+                    ..named
+                });
+            }
+            Err(why) => {
+                let error = Error::new(
+                    named.span,
+                    format!("field `{}`: {why}", fields[at].spoken()),
+                );
+                match &mut errors {
+                    Some(errors) => errors.combine(error),
+                    None => errors = Some(error),
+                }
+            }
+        }
+    }
+    errors.map_or(Ok(()), Err)
+}
+
+/// The name on the wire of the field that says how fast another one moves, or why it cannot.
+fn velocity_of(fields: &[Field], at: usize, named: &str) -> core::result::Result<String, String> {
+    let of = fields
+        .iter()
+        .enumerate()
+        .find(|(_, of)| of.spoken() == named);
+    let (place, of) =
+        of.ok_or_else(|| format!("there is no field `{named}` in this struct to be its velocity"))?;
+    let field = &fields[at];
+    if place == at {
+        return Err("cannot be its own velocity".into());
+    }
+    if !field.class().is_some_and(|class| class != Class::Discrete) {
+        return Err("has no `velocity`: its values are no numbers that move".into());
+    }
+    if !matches!(of.class(), Some(Class::Measured | Class::Whole)) {
+        return Err(format!(
+            "`{named}` cannot be a velocity: take an `f32` with `range`, or an integer that is no \
+             angle, counter or flags"
+        ));
+    }
+    if field.len() != of.len() {
+        return Err(format!(
+            "`{named}` cannot be its velocity: an array takes one of the same length, and a single \
+             field a single one"
+        ));
+    }
+    if of.owner_only && !field.owner_only {
+        return Err(format!(
+            "`{named}` cannot be its velocity: it is `owner_only`, and others could not guess by it"
+        ));
+    }
+    Ok(of.name.clone())
 }
 
 /// What `Schema::new` would refuse, as far as it can be seen from here.

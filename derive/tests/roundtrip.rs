@@ -208,6 +208,81 @@ proptest! {
 }
 
 #[test]
+fn a_field_names_its_velocity_as_the_struct_does() {
+    #[derive(Replicate)]
+    struct Ship {
+        #[replicate(range = -SIDE..=SIDE, step = GRAIN, velocity = "vx")]
+        x: f32,
+        #[replicate(range = -SIDE..=SIDE, step = GRAIN, name = "speed")]
+        vx: f32,
+        #[replicate(angle(bits = 12), velocity = "spin")]
+        yaw: u16,
+        spin: i8,
+        #[replicate(range = -SIDE..=SIDE, step = GRAIN, velocity = "drift")]
+        place: [f32; 2],
+        #[replicate(bits = 9)]
+        drift: [i16; 2],
+        #[replicate(bits = 9, owner_only, velocity = "heating")]
+        heat: u16,
+        #[replicate(owner_only)]
+        heating: i8,
+    }
+    let kind = Ship::kind();
+    let named = |name: &str| {
+        let field = kind.fields.iter().find(|field| field.name == name);
+        field.expect("it has this field").velocity.clone()
+    };
+    for (name, velocity) in [
+        ("x", Some("speed")),
+        ("speed", None),
+        ("yaw", Some("spin")),
+        ("place_0", Some("drift_0")),
+        ("place_1", Some("drift_1")),
+        ("drift_1", None),
+        ("heat", Some("heating")),
+    ] {
+        assert_eq!(named(name).as_deref(), velocity, "{name}");
+    }
+    assert!(Schema::new(vec![kind]).is_ok());
+}
+
+#[test]
+fn whatever_a_field_stands_for_can_be_for_its_owner_only() {
+    #[derive(Replicate)]
+    struct Purse {
+        #[replicate(bits = 7)]
+        coins: u8,
+        keys: bool,
+    }
+    #[derive(Replicate)]
+    struct Secretive {
+        seen: bool,
+        #[replicate(owner_only)]
+        ammo: u8,
+        #[replicate(owner_only, bits = 3)]
+        slots: [u8; 2],
+        #[replicate(unit_quaternion(bits = 9), owner_only)]
+        aim: [f32; 4],
+        #[replicate(flatten, owner_only)]
+        purse: Purse,
+    }
+    let kind = Secretive::kind();
+    assert_eq!(kind.fields.len(), 1 + 1 + 2 + 4 + 2);
+    let told: Vec<_> = kind
+        .fields
+        .iter()
+        .filter(|field| !field.owner_only)
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].name, "seen");
+    assert!(Schema::new(vec![kind]).is_ok());
+    assert!(
+        !Purse::kind().fields[0].owner_only,
+        "by itself it is for everybody"
+    );
+}
+
+#[test]
 fn a_number_that_no_variant_has_is_the_first_variant() {
     for weapon in [Weapon::Hands, Weapon::Bow, Weapon::Sword, Weapon::Axe] {
         assert_eq!(Weapon::from_code(weapon.code()), weapon);

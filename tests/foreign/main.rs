@@ -116,6 +116,7 @@ struct Told {
     complete: usize,
     entities: usize,
     stale: usize,
+    owned: usize,
     in_pieces: usize,
     refused: BTreeMap<String, usize>,
     margins: Vec<i64>,
@@ -350,11 +351,16 @@ impl Conversation {
             let row = row.unwrap_or_else(|| panic!("nobody was in {entity} at {as_of}"));
             let schema = frame.schema();
             let fields = &schema.kind(row.kind).expect("a kind").fields;
+            let slot = self.slot.expect("it is told after it is taken in");
+            let viewpoint = frame.viewpoint(slot);
+            let owns = viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(row.id));
+            self.told.owned += usize::from(owns && row.kind.0 == 0);
             let truth: Vec<i64> = row
                 .values
                 .iter()
                 .zip(fields)
                 .map(|(value, field)| match field.quantity {
+                    _ if field.owner_only && !owns => 0,
                     // The library keeps these 32 bits in an `i32`.
                     tickwire::proto::snapshot::Quantity::Unsigned { bits: 32 } => {
                         i64::from(value.cast_unsigned())
@@ -482,6 +488,7 @@ fn a_client_written_from_the_document_alone_plays_on_our_server() {
     );
     assert!(told.whole > 200 && told.complete > 0);
     assert!(told.stale > 100, "nothing was deferred");
+    assert!(told.owned > 100, "{} times it owned somebody", told.owned);
     assert!(told.in_pieces > 50, "no snapshot took several parts");
     assert!(told.warnings > 0 && !told.margins.is_empty());
     let refused: Vec<&str> = told.refused.keys().map(String::as_str).collect();

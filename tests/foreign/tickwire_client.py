@@ -119,6 +119,8 @@ class Field:
         if self.quantity == "ranged":
             self.still = min(max(math.floor(-low / step + 0.5), 0), self.max)
         self.is_circle = self.quantity in ("angle", "counter")
+        self.owner_only = said.get("owner_only", False)
+        self.zero = self.still if self.quantity in ("ranged", "signed") else 0  # 8.9
 
     def raw(self, value):
         """Of a value in the range or not, as defaults may be."""
@@ -180,7 +182,8 @@ def shape_hash(said):
             out += number({"linear": 0, "angle": 1, "step": 2}[field["blend"]])
             out += text(field.get("group", ""))
             out += number({"still": 0, "linear": 1, "spinning": 2, "any": 3}[field.get("motion", "any")])
-            out += text(field.get("velocity", "")) + number(int(field.get("rotation", False)))
+            marks = int(field.get("rotation", False)) + 2 * int(field.get("owner_only", False))
+            out += text(field.get("velocity", "")) + number(marks)
     return fnv(out)
 
 
@@ -218,6 +221,9 @@ def groups_of(fields):
     groups, at = [], 0
     while at < len(fields):
         field = fields[at]
+        if field.owner_only:
+            at += 1
+            continue
         if field.rotation:
             group = Group(ROTATION, None)
             group.places = [at, at + 1, at + 2, at + 3]
@@ -340,7 +346,9 @@ class KindTables:
 
     def alphabet(self, at):
         """8.5.5: how many contexts and symbols a field has."""
-        group, field = next(of for of in self.groups if at in of.places), self.fields[at]
+        group, field = next((of for of in self.groups if at in of.places), None), self.fields[at]
+        if group is None:
+            return 1, 1
         if group.manner == ROTATION and group.places[0] == at:
             return LEVELS, 3
         if group.manner != PLAIN:
@@ -654,6 +662,7 @@ class Entity:
 class Snapshot:
     def __init__(self):
         self.entities, self.told, self.done = {}, [], []
+        self.own = None  # The slot that its own section is of, 8.9.
 
 
 def covers(ranges, first, last):
@@ -694,7 +703,11 @@ class Replica:
         held = self.snapshots[history[0]].entities if history else {}
         held = {slot: held[slot] for slot in sorted(held) if first <= slot <= last}
         entities = self.lists(bits, tick, first, last, done, held, age, history)
+        own = self.own(bits, tick, first, last, held, entities, history)
+        bits.end()
         self.keep(tick, history, first, last, done, entities, begins_anew)
+        if own is not None:
+            self.snapshots[tick].own = own
         return tick
 
     def check(self, tick, history, first, last, newest):
@@ -758,7 +771,6 @@ class Replica:
             ago, rest = divmod(tick - old.as_of, self.every)
             past = Past(old.row, ago) if rest == 0 and 1 <= ago <= MAX_AGE else None
             rows[others[place]] = self.expect(old.kind, past).read(bits)
-        bits.end()
         entities = {}
         for slot, old in held.items():
             if slot not in left:
@@ -766,6 +778,38 @@ class Replica:
                 entities[slot] = Entity(old.generation, old.kind, as_of, rows.get(slot, old.row))
         entities.update(entered)
         return entities
+
+    def secrets(self, kind):
+        return [(at, field) for at, field in enumerate(self.schema.kinds[kind]) if field.owner_only]
+
+    def own(self, bits, tick, first, last, held, entities, history):
+        """8.9: the slot of the own entity, when this part tells it."""
+        if not any(self.secrets(kind) for kind in range(len(self.schema.kinds))):
+            return None
+        for it in entities.values():
+            if it.as_of == tick:
+                it.row = list(it.row)
+                for at, field in self.secrets(it.kind):
+                    it.row[at] = field.zero
+        if not bits.take(1):
+            return None
+        before = self.snapshots[history[0]].own if history else None
+        same = before is not None and first <= before <= last and bits.take(1) == 1
+        slot = before if same else bits.take(self.schema.slot_bits)
+        it = entities.get(slot)
+        if it is None or it.as_of != tick or not self.secrets(it.kind):
+            raise Refused("own")
+        old = held.get(slot)
+        if same and (old is None or (old.generation, old.kind) != (it.generation, it.kind)):
+            raise Refused("own")
+        for at, field in self.secrets(it.kind):
+            if same:
+                it.row[at] = old.row[at]
+            if bits.take(1):
+                it.row[at] = bits.take(field.bits)
+                if it.row[at] > field.max:
+                    raise Refused("value")
+        return slot
 
     def expect(self, kind, past):
         return Expectation(self.schema.tables, self.schema.tables.kinds[kind], past)

@@ -23,7 +23,7 @@ const METRES: Quantity = Quantity::Ranged {
 };
 
 /// Each form of section 8.5 at least once.
-const WALKER: [(&str, Quantity, Blend); 7] = [
+const WALKER: [(&str, Quantity, Blend); 9] = [
     ("x", METRES, Blend::Linear),
     ("yaw", Quantity::Angle { bits: 12 }, Blend::Angle),
     ("heading", Quantity::Angle { bits: 8 }, Blend::Angle),
@@ -31,11 +31,15 @@ const WALKER: [(&str, Quantity, Blend); 7] = [
     ("marks", Quantity::Flags { bits: 12 }, Blend::Step),
     ("shots", Quantity::Counter { bits: 6 }, Blend::Step),
     ("whole", Quantity::Unsigned { bits: 32 }, Blend::Step),
+    ("secret_ammo", Quantity::Unsigned { bits: 7 }, Blend::Step),
+    ("secret_mood", Quantity::Signed { bits: 5 }, Blend::Step),
 ];
 const CRATE: [(&str, Quantity, Blend); 2] = [
     ("x", METRES, Blend::Linear),
     ("depth", Quantity::Signed { bits: 4 }, Blend::Step),
 ];
+/// Whatever is called so is for the owner only.
+const SECRET: &str = "secret_";
 
 /// A thing: its slot is its place in the list.
 struct Thing {
@@ -57,10 +61,7 @@ impl World {
     pub(crate) fn new(snapshot_every: u32, seed: u64) -> Self {
         let kinds = [("walker", &WALKER[..]), ("crate", &CRATE[..])].map(|(name, fields)| {
             let fields = fields.iter();
-            Kind::new(
-                name,
-                fields.map(|(n, q, b)| Field::new(*n, *q, *b)).collect(),
-            )
+            Kind::new(name, fields.map(field).collect())
         });
         let schema = Schema::new(kinds.into())
             .and_then(|schema| schema.with_max_entities(MAX_ENTITIES))
@@ -118,11 +119,24 @@ impl World {
         }
         if let Some(client) = client {
             let center = [(tick.0 as f32 / 60.0).sin() * 40.0, 0.0, 0.0];
-            let viewpoint = Viewpoint::at(center);
+            // It owns a thing for a while, and then another one.
+            let own = tick.0 as usize / 40 * 7 % self.things.len();
+            let alive = self.things[own].values.is_some();
+            let own = alive.then(|| EntityId {
+                slot: own as u16 * 3,
+                generation: self.things[own].generation,
+            });
+            let viewpoint = Viewpoint::at(center).always(own);
             frame.view(client, viewpoint);
         }
         self.history.publish(frame)
     }
+}
+
+fn field((name, quantity, blend): &(&str, Quantity, Blend)) -> Field {
+    let mut field = Field::new(*name, *quantity, *blend);
+    field.owner_only = name.starts_with(SECRET);
+    field
 }
 
 fn field_as_json(field: &Field) -> String {
@@ -146,14 +160,14 @@ fn field_as_json(field: &Field) -> String {
     let (group, velocity) = [group, velocity]
         .map(|of| of.as_deref().unwrap_or_default())
         .into();
-    let rotation = field.rotation;
+    let (rotation, owner_only) = (field.rotation, field.owner_only);
     let blend = match field.blend {
         Blend::Linear => "linear",
         Blend::Angle => "angle",
         Blend::Step => "step",
     };
     format!(
-        r#"{{"name":"{}",{quantity},"blend":"{blend}","group":"{group}","motion":"{motion}","velocity":"{velocity}","rotation":{rotation}}}"#,
+        r#"{{"name":"{}",{quantity},"blend":"{blend}","group":"{group}","motion":"{motion}","velocity":"{velocity}","rotation":{rotation},"owner_only":{owner_only}}}"#,
         field.name
     )
 }

@@ -228,15 +228,22 @@ fn any_field() -> impl Strategy<Value = Field> {
         prop::sample::select(&MOTIONS[..]),
     );
     let group = prop::option::of("[a-zü]{0,9}");
-    ("\\PC{0,12}", any_quantity(), blend, motion, group).prop_map(
-        |(name, quantity, blend, motion, group)| {
-            let field = Field::new(name, quantity, blend).moving(motion);
-            match group {
-                Some(group) => field.in_group(group),
-                None => field,
-            }
-        },
-    )
+    let said = (
+        "\\PC{0,12}",
+        any_quantity(),
+        blend,
+        motion,
+        group,
+        any::<bool>(),
+    );
+    said.prop_map(|(name, quantity, blend, motion, group, owner_only)| {
+        let mut field = Field::new(name, quantity, blend).moving(motion);
+        field.owner_only = owner_only;
+        match group {
+            Some(group) => field.in_group(group),
+            None => field,
+        }
+    })
 }
 
 fn any_quantity() -> impl Strategy<Value = Quantity> {

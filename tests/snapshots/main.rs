@@ -15,6 +15,7 @@
 mod drawn;
 mod hostile;
 mod large;
+mod owner;
 mod schemas;
 mod sim;
 mod tables;

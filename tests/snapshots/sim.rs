@@ -14,7 +14,7 @@ use tickwire::proto::snapshot::{
 };
 use tickwire::time::Tick;
 
-use crate::world::{AREA, EVERY, Plain, World, schema};
+use crate::world::{AREA, EVERY, Plain, World, hide, schema, secret_schema};
 
 /// What a link does to what is sent over it, in both directions.
 #[derive(Debug, Clone, Copy)]
@@ -41,11 +41,15 @@ pub(crate) struct Client {
     pub(crate) down: Vec<(u32, u64, Vec<u8>)>,
     pub(crate) up: Vec<(u32, u64)>,
     pub(crate) received: Vec<u64>,
+    /// Everything it was sent, if that is kept.
+    pub(crate) sent: Vec<Vec<u8>>,
     pub(crate) center: [f32; 3],
     pub(crate) always: Option<EntityId>,
     pub(crate) team: Option<Team>,
     /// What the game shows to it (`false`) or hides from it (`true`), by slot.
     pub(crate) exceptions: BTreeMap<u16, bool>,
+    /// By tick: the entity it owned.
+    owned: BTreeMap<Tick, Option<EntityId>>,
     /// Until when nothing comes through downwards, upwards.
     pub(crate) silent: (u32, u32),
     pub(crate) complete: u32,
@@ -62,10 +66,15 @@ pub(crate) struct Sim {
     pub(crate) clients: Vec<Client>,
     pub(crate) scratch: Scratch,
     pub(crate) rng: ChaCha8Rng,
+    /// How often a client comes to own another entity, and of how many.
+    pub(crate) hands: (f64, usize),
+    /// Whether there is something that only owners are told.
+    secret: bool,
     pub(crate) weather: Weather,
     pub(crate) room: (usize, usize),
     /// Keep the frames, for `verify`; otherwise their memory goes in a circle.
     pub(crate) keep: bool,
+    pub(crate) keep_sent: bool,
     /// Whether the game shows and hides, besides what is near; and what it says, by slot.
     pub(crate) partial: bool,
     pub(crate) relevance: BTreeMap<u16, Relevance>,
@@ -121,16 +130,19 @@ impl Sim {
                 down: Vec::new(),
                 up: Vec::new(),
                 received: Vec::new(),
+                sent: Vec::new(),
                 center: [0.0; 3],
                 always: None,
                 team: None,
                 exceptions: BTreeMap::new(),
+                owned: BTreeMap::new(),
                 silent: (0, 0),
                 complete: 0,
                 rejected: BTreeMap::new(),
             }
         };
         Self {
+            hands: (0.05, world.things.len()),
             world,
             history: FrameHistory::new(Arc::clone(&schema), frame_config).expect("a valid config"),
             frames: BTreeMap::new(),
@@ -138,9 +150,11 @@ impl Sim {
             clients: (0..clients).map(client).collect(),
             scratch: Scratch::new(),
             rng: ChaCha8Rng::seed_from_u64(seed ^ 0xFACE),
+            secret: false,
             weather,
             room: (1_100, 1_100),
             keep: true,
+            keep_sent: false,
             partial: false,
             relevance: BTreeMap::new(),
             beat: 0,
@@ -152,6 +166,30 @@ impl Sim {
             histories: [0; 4],
             schema,
         }
+    }
+
+    /// The same with things that keep secrets, which `key` makes different ones.
+    pub(crate) fn with_secrets(
+        (seed, key): (u64, i32),
+        entities: usize,
+        clients: u32,
+        config: ViewConfig,
+        weather: Weather,
+    ) -> Self {
+        let mut sim = Self::new(seed, entities, clients, config, weather);
+        sim.schema = secret_schema(sim.schema.max_entities());
+        sim.world.keep_secrets(key);
+        sim.secret = true;
+        let frame_config = FrameConfig {
+            snapshot_every: EVERY,
+            cell_size: 20.0,
+        };
+        let history = FrameHistory::new(Arc::clone(&sim.schema), frame_config);
+        sim.history = history.expect("a valid config");
+        for client in &mut sim.clients {
+            client.replica = Replica::new(Arc::clone(&sim.schema), EVERY);
+        }
+        sim
     }
 
     pub(crate) fn publish(&mut self) -> Arc<TickFrame> {
@@ -179,14 +217,15 @@ impl Sim {
             if self.rng.random_bool(0.02) {
                 client.center = [self.rng.random_range(-AREA..AREA); 3];
             }
-            if self.rng.random_bool(0.05) {
-                let slot = self.rng.random_range(0..self.world.things.len());
+            if self.rng.random_bool(self.hands.0) {
+                let slot = self.rng.random_range(0..self.hands.1);
                 client.always = self.world.id(slot);
             }
             if let Some((center, always, team)) = first.filter(|_| self.together) {
                 (client.center, client.always, client.team) = (center, always, team);
             }
             first.get_or_insert((client.center, client.always, client.team));
+            client.owned.insert(tick, client.always);
             let viewpoint = Viewpoint::at(client.center)
                 .always(client.always)
                 .of_team(client.team);
@@ -275,6 +314,9 @@ impl Sim {
             if let Some(written) = &mut self.written {
                 written.push((index, out[..len].to_vec()));
             }
+            if self.keep_sent {
+                client.sent.push(out[..len].to_vec());
+            }
             for _ in 0..copies(&mut self.rng, &self.weather, client.silent.0 > self.beat) {
                 let delay = self
                     .rng
@@ -345,9 +387,14 @@ impl Sim {
         let mut checked = Checked::default();
         for snapshot in client.replica.snapshots().rev().take(3) {
             for entity in snapshot.entities() {
-                let truth = &self.plain[&entity.as_of][usize::from(entity.id.slot)];
+                let mut truth = self.plain[&entity.as_of][usize::from(entity.id.slot)].clone();
+                if let Some((_, kind, values)) = truth.as_mut().filter(|_| self.secret)
+                    && client.owned[&entity.as_of] != Some(entity.id)
+                {
+                    hide(*kind, values);
+                }
                 let held = Some((entity.id.generation, entity.kind.0, entity.values.to_vec()));
-                assert_eq!(&held, truth, "tick {}: {}", snapshot.tick(), entity.id);
+                assert_eq!(held, truth, "tick {}: {}", snapshot.tick(), entity.id);
             }
             if self.keep {
                 let frames = |tick| self.frames.get(&tick).cloned();

@@ -41,6 +41,32 @@ pub(crate) fn schema(max_entities: u32) -> Arc<Schema> {
         Kind::new("counter", counter),
         Kind::new("rock", place()),
     ];
+    finish(kinds, max_entities)
+}
+
+/// The same kinds, two of them with fields that only owners are told.
+pub(crate) fn secret_schema(max_entities: u32) -> Arc<Schema> {
+    let mut kinds = schema(max_entities).kinds().to_vec();
+    let secret = |name, quantity| Field::new(name, quantity, Blend::Step).for_owner_only();
+    kinds[0].fields.extend([
+        secret("ammo", Quantity::Unsigned { bits: 7 }),
+        secret("mood", Quantity::Signed { bits: 9 }),
+    ]);
+    // Its zero is not the raw number 0.
+    kinds[2].fields.push(secret("depth", METERS));
+    finish(kinds, max_entities)
+}
+
+/// What those read of a row who do not own it.
+pub(crate) fn hide(kind: u8, values: &mut [i32]) {
+    match kind {
+        0 => values[5..7].fill(0),
+        2 => values[2..3].fill(METERS.quantise(0.0)),
+        _ => {}
+    }
+}
+
+fn finish(kinds: Vec<Kind>, max_entities: u32) -> Arc<Schema> {
     Arc::new(
         Schema::new(kinds)
             .and_then(|schema| schema.with_max_entities(max_entities))
@@ -72,6 +98,8 @@ pub(crate) struct World {
     pub(crate) activity: u32,
     /// The rules, unless they are the usual ones.
     drawn: Option<Drawn>,
+    /// Mixed into what only owners are told, if there is such.
+    secret: Option<i32>,
 }
 
 impl World {
@@ -88,11 +116,45 @@ impl World {
             wanted,
             activity: 300,
             drawn,
+            secret: None,
         };
         while world.things.iter().flatten().count() < wanted {
             world.spawn();
         }
         world
+    }
+
+    /// The same world with what only owners are told; another key makes other secrets, and nothing
+    /// else is different.
+    pub(crate) fn keep_secrets(&mut self, key: i32) {
+        self.secret = Some(key);
+        for thing in self.things.iter_mut().flatten() {
+            Self::add_secrets(thing, self.secret);
+        }
+    }
+
+    fn add_secrets(thing: &mut Thing, key: Option<i32>) {
+        let Some(key) = key else {
+            return;
+        };
+        match thing.kind {
+            0 => thing.values.extend([key & 0x7F, key % 200]),
+            2 => thing.values.push((key >> 3) & 0x7FFF),
+            _ => {}
+        }
+    }
+
+    /// The secrets become others.
+    fn stir_secrets(thing: &mut Thing, key: i32, number: i32) {
+        let number = number ^ key;
+        match thing.kind {
+            0 => {
+                thing.values[5] = number & 0x7F;
+                thing.values[6] = (number >> 8) % 200;
+            }
+            2 => thing.values[2] = (number >> 4) & 0x7FFF,
+            _ => {}
+        }
     }
 
     pub(crate) fn somewhere(&mut self) -> [f32; 3] {
@@ -130,6 +192,7 @@ impl World {
             // Others start as their neighbour in time ended: as nothing but zeros.
             thing.values.iter_mut().skip(2).for_each(|value| *value = 7);
         }
+        Self::add_secrets(&mut thing, self.secret);
         Self::place(&mut thing);
         self.things[slot] = Some(thing);
     }
@@ -150,6 +213,9 @@ impl World {
             let Some(thing) = &mut self.things[slot] else {
                 continue;
             };
+            if let Some(key) = self.secret.filter(|_| number % 3 == 0) {
+                Self::stir_secrets(thing, key, number);
+            }
             match dice {
                 0 => {
                     self.things[slot] = None;
@@ -180,6 +246,10 @@ impl World {
             self.spawn();
             tries += 1;
         }
+    }
+
+    pub(crate) fn kind(&self, slot: usize) -> Option<u8> {
+        Some(self.things[slot].as_ref()?.kind)
     }
 
     pub(crate) fn id(&self, slot: usize) -> Option<EntityId> {

@@ -9,10 +9,11 @@ use crate::proto::snapshot::{Blend, Field, Kind, Motion, Quantity, Schema};
 use crate::proto::wire::ByteReader;
 
 /// Marks of a field: the name of its group follows, then that of its velocity; it is one of four of
-/// a unit quaternion.
+/// a unit quaternion; only its owner is told it.
 const HAS_GROUP: u8 = 1;
 const HAS_VELOCITY: u8 = 2;
 const IS_ROTATION: u8 = 4;
+const IS_OWNER_ONLY: u8 = 8;
 
 /// Appends the description.
 pub(super) fn put_schema(out: &mut Vec<u8>, schema: &Schema) {
@@ -63,6 +64,7 @@ fn put_field(out: &mut Vec<u8>, field: &Field) {
         (field.group.is_some(), HAS_GROUP),
         (field.velocity.is_some(), HAS_VELOCITY),
         (field.rotation, IS_ROTATION),
+        (field.owner_only, IS_OWNER_ONLY),
     ];
     let marks = marks.iter().filter(|(is, _)| *is);
     out.push(marks.fold(0, |all, (_, mark)| all | mark));
@@ -89,7 +91,7 @@ fn field(bytes: &mut ByteReader<'_>) -> Result<Field, FormatError> {
     };
     let mut field = Field::new(name, quantity, blend).moving(motion);
     let marks = byte(bytes)?;
-    if marks & !(HAS_GROUP | HAS_VELOCITY | IS_ROTATION) != 0 {
+    if marks & !(HAS_GROUP | HAS_VELOCITY | IS_ROTATION | IS_OWNER_ONLY) != 0 {
         return Err(unknown("mark of a field", marks));
     }
     if marks & HAS_GROUP != 0 {
@@ -99,6 +101,7 @@ fn field(bytes: &mut ByteReader<'_>) -> Result<Field, FormatError> {
         field.velocity = Some(text(bytes)?);
     }
     field.rotation = marks & IS_ROTATION != 0;
+    field.owner_only = marks & IS_OWNER_ONLY != 0;
     Ok(field)
 }
 

@@ -48,6 +48,8 @@ pub(super) struct View {
     pub(super) slots: SlotSet,
     /// Whose value is older, ascending by slot.
     pub(super) stale: Vec<Stale>,
+    /// The slot of the entity of which the client was told what only an owner is.
+    pub(super) own: Option<u16>,
 }
 
 impl View {
@@ -57,10 +59,16 @@ impl View {
         found.ok().and_then(|index| self.stale.get(index))
     }
 
+    /// The slot of the own entity, if it is in a range.
+    pub(super) fn own_within(&self, range: SlotRange) -> Option<u16> {
+        self.own.filter(|slot| range.contains(*slot))
+    }
+
     fn clear(&mut self) {
         self.covered.clear();
         self.slots.clear(0);
         self.stale.clear();
+        self.own = None;
     }
 }
 
@@ -71,6 +79,8 @@ pub(super) struct Part {
     pub(super) tick: Tick,
     pub(super) base: Option<Tick>,
     pub(super) range: SlotRange,
+    /// The slot of the client's own entity, if the part tells what only its owner may know.
+    pub(super) own: Option<u16>,
 }
 
 /// A datagram that may still be acknowledged; its lists follow those of the record before in
@@ -300,6 +310,7 @@ impl Baselines {
 /// had in V(b).
 fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     let range = record.part.range;
+    view.own = record.part.own.or(view.own);
     let (left, rest) = lists.split_at(usize::from(record.left));
     let (entered, deferred) = rest.split_at(usize::from(record.entered));
     for (index, mask) in range.masks() {
@@ -447,6 +458,7 @@ mod tests {
             tick,
             base,
             range,
+            own: None,
         };
         let who = deferred.iter().map(|slot| (*slot, WHO));
         baselines.record(part, left.iter().copied(), entered.iter().copied(), who);

@@ -3,7 +3,8 @@
 //! Knows rows by slot. Has no idea of clients, interest or bits. Once published it never changes,
 //! and the frames of the following 32 snapshots share it.
 
-use super::codec::{Class, Tables};
+use super::codec::Class;
+use super::schema::Schema;
 use super::slots::SlotSet;
 use crate::id::EntityId;
 use crate::time::Tick;
@@ -37,7 +38,7 @@ pub(super) struct Columns {
     count: usize,
     /// Who is here.
     used: SlotSet,
-    /// Whose row is not that of the columns published before.
+    /// Whose row is not that of the columns published before, to those who do not own it.
     changed: SlotSet,
     /// Who was not here in those.
     born: SlotSet,
@@ -165,7 +166,8 @@ impl Columns {
     }
 
     /// Says what is new since the columns published before.
-    pub(super) fn compare_with(&mut self, before: Option<&Self>, tables: &Tables) {
+    pub(super) fn compare_with(&mut self, before: Option<&Self>, schema: &Schema) {
+        let tables = schema.tables();
         let slots = self.heads.len();
         for set in [&mut self.changed, &mut self.born, &mut self.busy] {
             set.clear(slots);
@@ -178,7 +180,11 @@ impl Columns {
             let then = before.and_then(|before| before.row(number));
             let then =
                 then.filter(|then| (then.generation, then.kind) == (now.generation, now.kind));
-            let same = then.is_some_and(|then| then.values == now.values);
+            // What only owners are told is told to each of them anyway.
+            let same = then.is_some_and(|then| match schema.owner_fields(now.kind) {
+                None => then.values == now.values,
+                Some(fields) => fields.same_to_others(then.values, now.values),
+            });
             let busy = match (same, before) {
                 (true, Some(before)) => before.busy.contains(number),
                 _ => tables

@@ -7,6 +7,7 @@
 use super::codec::{Class, KindTables, Past, Tables, Unchunker};
 use super::frame::age;
 use super::held::{Decoded, Departed, Held, Snapshot};
+use super::owner;
 use super::part::{Header, ListReader, read, read_generation};
 use super::rejection::Rejection;
 use super::schema::Schema;
@@ -135,10 +136,64 @@ impl Decoder {
             self.read_listed(&of, false, reader)?;
         }
         self.read_others(&of, reader)?;
+        self.merge(&of);
+        if schema.has_owner_fields() {
+            self.hide_secrets(&of);
+            self.read_own(&of, reader)?;
+        }
         if !reader.is_finished() {
             return Err(Rejection::TrailingBytes);
         }
-        self.merge(&of);
+        Ok(())
+    }
+
+    /// Makes whoever is true at t what those see who do not own it; what is older stays as it was told.
+    fn hide_secrets(&mut self, of: &Decoding<'_>) {
+        let part = &mut self.part;
+        for held in &part.entities {
+            let fields = of.schema.owner_fields(held.kind);
+            let fields = fields.filter(|_| held.as_of == of.header.tick);
+            let row = part.values.get_mut(held.start as usize..);
+            if let (Some(fields), Some(row)) = (fields, row) {
+                fields.hide(row);
+            }
+        }
+    }
+
+    /// What only its owner is told of an entity, which is then in the part as others see it.
+    fn read_own(&mut self, of: &Decoding<'_>, reader: &mut BitReader<'_>) -> Result<(), Rejection> {
+        let before = of
+            .known
+            .base
+            .and_then(|base| base.own_within(of.header.range));
+        let told = owner::read_section(before, of.schema.slot_bits(), reader)?;
+        let Some(owner::Whose { slot, same }) = told else {
+            return Ok(());
+        };
+        let Decoded {
+            entities,
+            values,
+            own,
+            ..
+        } = &mut self.part;
+        let at = |held: &Held| held.id.slot;
+        let place = entities.binary_search_by_key(&slot, at);
+        let now = place.ok().and_then(|place| entities.get(place));
+        let now = now.filter(|now| now.as_of == of.header.tick);
+        let now = now.ok_or(Rejection::Own)?;
+        let fields = of.schema.owner_fields(now.kind).ok_or(Rejection::Own)?;
+        let held = if same {
+            let place = of.held.binary_search_by_key(&slot, at);
+            let held = place.ok().and_then(|place| of.held.get(place));
+            let held = held.filter(|held| held.id == now.id && held.kind == now.kind);
+            Some(of.row(held.ok_or(Rejection::Own)?))
+        } else {
+            None
+        };
+        let start = now.start as usize;
+        let row = values.get_mut(start..start + usize::from(now.len));
+        fields.read(held, row.unwrap_or(&mut []), reader)?;
+        *own = Some(slot);
         Ok(())
     }
 
@@ -395,7 +450,9 @@ impl Decoder {
             let as_of = of.header.tick;
             match *fate {
                 Fate::Gone => {}
-                Fate::Unchanged => push(part, Held { as_of, ..*held }, of.row(held)),
+                Fate::Unchanged => {
+                    push(part, Held { as_of, ..*held }, of.row(held));
+                }
                 Fate::Deferred => push(part, *held, of.row(held)),
                 Fate::Changed(start) => {
                     let now = Held {

@@ -56,6 +56,8 @@ pub struct Snapshot {
     entities: Vec<Held>,
     values: Vec<i32>,
     departed: Vec<Departed>,
+    /// The slot of the entity of which it was told what only an owner is.
+    own: Option<u16>,
 }
 
 /// The content of one part, decoded.
@@ -64,6 +66,7 @@ pub(super) struct Decoded {
     pub(super) entities: Vec<Held>,
     pub(super) values: Vec<i32>,
     pub(super) departed: Vec<Departed>,
+    pub(super) own: Option<u16>,
 }
 
 impl Decoded {
@@ -71,6 +74,7 @@ impl Decoded {
         self.entities.clear();
         self.values.clear();
         self.departed.clear();
+        self.own = None;
     }
 }
 
@@ -84,6 +88,7 @@ impl Snapshot {
         self.entities.clear();
         self.values.clear();
         self.departed.clear();
+        self.own = None;
     }
 
     /// The tick of the snapshot.
@@ -189,6 +194,11 @@ impl Snapshot {
         self.told.overlaps(range)
     }
 
+    /// The slot of the own entity, if it is in a range.
+    pub(super) fn own_within(&self, range: SlotRange) -> Option<u16> {
+        self.own.filter(|slot| range.contains(*slot))
+    }
+
     /// The entities of a range.
     pub(super) fn held(&self, range: SlotRange) -> &[Held] {
         let within = range.within(&self.entities, |held| held.id.slot);
@@ -202,6 +212,7 @@ impl Snapshot {
             self.done.add(range);
         }
         self.departed.extend_from_slice(&part.departed);
+        self.own = part.own.or(self.own);
         if self.entities.is_empty() {
             // Mostly there is one part, which need not be copied.
             core::mem::swap(&mut self.entities, &mut part.entities);

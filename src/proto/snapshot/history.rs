@@ -157,7 +157,7 @@ impl FrameHistory {
         } = builder;
         if let Some(columns) = Arc::get_mut(&mut columns) {
             let before = self.ring.first().map(|before| &**before);
-            columns.compare_with(before, self.schema.tables());
+            columns.compare_with(before, &self.schema);
         }
         if let Some(frame) = Arc::get_mut(&mut frame) {
             frame.equal_views = self.equal_views;

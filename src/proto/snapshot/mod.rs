@@ -9,6 +9,7 @@
 //!               priority    what it should hear first
 //!               cohort      chunks, encoded once per tick for everybody
 //!               part        spliced until room and budget are spent
+//!               owner       and what only this client may know of its own entity
 //! client      Replica       receive(part) -> snapshots, each entity with the tick its values are true at
 //! ```
 //!
@@ -76,6 +77,7 @@ mod grid;
 mod held;
 mod history;
 mod interest;
+mod owner;
 mod part;
 mod plan;
 mod priority;
@@ -126,6 +128,8 @@ pub use tickwire_derive::ReplicateEnum;
 ///     shots: u8,
 ///     weapon: Weapon,
 ///     crouches: bool,
+///     #[replicate(owner_only)]
+///     ammo: u8,
 /// }
 ///
 /// #[derive(ReplicateEnum, Debug, PartialEq)]
@@ -133,12 +137,12 @@ pub use tickwire_derive::ReplicateEnum;
 ///
 /// let schema = Schema::new(vec![Player::kind()])?;
 /// let player = &schema.kinds()[0];
-/// assert_eq!((player.name.as_str(), player.fields.len()), ("player", 7));
+/// assert_eq!((player.name.as_str(), player.fields.len()), ("player", 8));
 /// assert_eq!(player.fields[2].quantity, Quantity::Angle { bits: 12 });
 /// assert_eq!(player.fields[2].blend, Blend::Angle);
 ///
 /// // What a client reads from the row that a snapshot gives it.
-/// let read = Player::read(&mut RowReader::new(player, &[32_768, 32_832, 0, 99, 3, 1, 0]));
+/// let read = Player::read(&mut RowReader::new(player, &[32_768, 32_832, 0, 99, 3, 1, 0, 30]));
 /// assert_eq!((read.x, read.y, read.weapon), (0.0, 1.0, Weapon::Sword));
 /// # Ok::<(), tickwire::proto::snapshot::SchemaError>(())
 /// ```
@@ -170,24 +174,16 @@ pub use tickwire_derive::ReplicateEnum;
 /// | `blend = "linear"`, `"angle"`, `"step"` | [`Blend`]; else linear for what has a range, angle for angles, step for all others |
 /// | `moves = "still"`, `"linear"`, `"spinning"`, `"any"` | [`Motion`]: what the codec expects |
 /// | `group = "name"` | which fields change together |
+/// | `velocity = "field"` | the field of this struct that says how fast this one moves, an `f32` with a range or a plain integer: [`Field::with_velocity`]. Of an array an array, element by element |
+/// | `owner_only` | only the client whose [`Viewpoint::always`] this entity is is told; everybody else reads zero |
 /// | `name = "name"` | the field's name in the schema |
 /// | `kind = "name"`, at the struct | the kind's name; else the struct's in snake case |
 ///
 /// # Errors
 ///
 /// The compiler stops at whatever [`Schema::new`] would refuse of one struct, and names the field.
-/// Only what a `flatten`ed struct adds is judged by `Schema::new` itself. There is no way yet to
-/// show a field to its owner only, and `owner_only` says so:
-///
-/// ```compile_fail
-/// #[derive(tickwire::Replicate)]
-/// struct Player {
-///     #[replicate(owner_only)]
-///     ammo: u8,
-/// }
-/// ```
-///
-/// A range that is made of constants is checked as well, and so is a type that cannot travel:
+/// Only what a `flatten`ed struct adds is judged by `Schema::new` itself. A range that is made of
+/// constants is checked as well, and so is a type that cannot travel:
 ///
 /// ```compile_fail,E0080
 /// const SIDE: f32 = 0.0;

@@ -20,10 +20,15 @@
 //!           code > 0: coded     the chunks of the coded, in the order of their slots
 //!           code > 0: busy, quiet   lists of those that are not as expected
 //!           others              the same
+//!           own                 if some kind of the schema has fields that only an owner is told
 //! left      list; an item is  rank gap, destroyed 1
 //! entered   list; an item is  slot gap, generation number(8), kind, chunk from nothing
 //! deferred  list; an item is  rank gap, number(0): the length of the run minus one
 //! busy ...  list; an item is  rank gap, chunk
+//! own       there 1; there = 1: follows whose it is, and its fields
+//!           same            1   only if V(b) has an own entity in the range; 1: it is that one
+//!           same = 0:  slot
+//!           per field of its kind that only an owner is told: other 1; other = 1: its raw number
 //! list      1 bit: whether there is an item; if so number(2): how many minus one; order 3; the items
 //! gap       number(order): how many places are passed over since the item before, or since the first place
 //! ```
@@ -32,6 +37,11 @@
 //! that did not leave; in `busy`, `quiet` and `others` those of that class that neither left nor were
 //! deferred. Slots in `entered` count from the first slot of the range. Between two runs in
 //! `deferred` at least one place is passed over, and one less than that is written.
+//!
+//! The *own* entity of V(b) is the one that the own section of a part of V(b) was of. A field that is
+//! not *other* is as in V(b) when the entity is the *same* one, and else its zero. The section is of an
+//! entity that is true at t: it stayed and is not deferred, or it entered. Of all others that are true
+//! at t these fields are zero in V(t), whatever they are in V(b).
 //!
 //! The *others* are those of whom not every tick of the history is known: their chunks build on the
 //! value the baseline holds, at its own `as_of`, as long as that is at most 31 snapshot intervals
@@ -242,7 +252,7 @@ impl ListReader {
     }
 }
 
-/// What a part is made from, after its header.
+/// What a part is made from, after its header and before its own section.
 pub(super) struct Body<'a> {
     pub(super) frame: &'a TickFrame,
     pub(super) range: SlotRange,

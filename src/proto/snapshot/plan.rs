@@ -15,6 +15,7 @@ use super::cohort::{Chunks, History, HistoryCode, Plain, Shared};
 use super::frame::TickFrame;
 use super::grid::distance_squared;
 use super::interest;
+use super::owner::{self, Owned};
 use super::part::{Body, all_slots};
 use super::priority;
 use super::slots::{SlotRange, SlotSet, slots_of};
@@ -201,6 +202,23 @@ impl<'a> Sight<'a> {
             .binary_search_by_key(&slot, |waiting| waiting.slot)
             .ok()?;
         self.waiting.get(index).copied()
+    }
+
+    /// The slot of the client's own entity.
+    fn own_slot(&self) -> Option<u16> {
+        let viewpoint = self.frame.viewpoint(self.client)?;
+        let always = interest::present(self.frame, viewpoint.always)?;
+        Some(always.slot)
+    }
+
+    /// At most so many bits are for its owner only: they are told whatever the budget is.
+    fn owner_bits(&self) -> u32 {
+        let schema = &self.frame.schema;
+        let own = self
+            .own_slot()
+            .and_then(|slot| self.frame.columns.who(slot));
+        let fields = own.and_then(|(_, kind)| schema.owner_fields(kind));
+        fields.map_or(0, |fields| fields.bits() + schema.slot_bits())
     }
 
     /// What the client holds of a range.
@@ -487,6 +505,25 @@ impl Scratch {
         let Some(planned) = self.ranges.get(index) else {
             return;
         };
+        (self.told, self.copied) = self.write_alike(planned, sight, bits);
+        let schema = &sight.frame.schema;
+        if schema.has_owner_fields() {
+            // After what clients may share: this is for one of them alone.
+            let base = sight.base(planned);
+            let before = base.and_then(|base| base.own_within(planned.range));
+            let owned = self.owned(planned, sight);
+            owner::write_section(owned.as_ref(), before, schema.slot_bits(), bits);
+        }
+    }
+
+    /// Writes what everybody is told who holds and sees the same. Says how many changes that told, and
+    /// whether it was copied from another client's part.
+    fn write_alike(
+        &self,
+        planned: &PlannedRange,
+        sight: &Sight<'_>,
+        bits: &mut BitBuffer,
+    ) -> (usize, bool) {
         let cohorts = &sight.frame.cohorts;
         let cell = self.shared_cell(planned, sight.frame);
         let sets = [
@@ -496,12 +533,9 @@ impl Scratch {
             &self.sets.new,
         ];
         let told = cell.and_then(|cell| cohorts.told(cell));
-        let told = told.filter(|told| told.fits(sets));
-        self.copied = told.is_some();
-        if let Some(told) = told {
+        if let Some(told) = told.filter(|told| told.fits(sets)) {
             bits.append(&told.bits, 0, told.bits.len());
-            self.told = told.changes;
-            return;
+            return (told.changes, true);
         }
         let start = bits.len();
         let (shared, plain) = self.sources(planned, sight.frame);
@@ -514,10 +548,11 @@ impl Scratch {
             plain,
             own: (&self.own, &self.own_bits),
         };
-        self.told = body.write(bits);
+        let changes = body.write(bits);
         if let Some(cell) = cell {
-            cohorts.keep_told(cell, sets, (bits, start), self.told);
+            cohorts.keep_told(cell, sets, (bits, start), changes);
         }
+        (changes, false)
     }
 
     /// The cell whose clients are told alike if they hold and see alike: all is told, of all slots,
@@ -531,6 +566,38 @@ impl Scratch {
             && !self.has_aged
             && choice.history.code != HistoryCode::Alone;
         choice.cell.filter(|_| alike)
+    }
+
+    /// The client's own entity, if a planned range tells it and it has something for its owner only.
+    pub(super) fn owned<'a>(&self, planned: &PlannedRange, sight: &Sight<'a>) -> Option<Owned<'a>> {
+        let frame = sight.frame;
+        let slot = sight
+            .own_slot()
+            .filter(|slot| planned.range.contains(*slot))?;
+        let now = frame.columns.row(slot)?;
+        let fields = frame.schema.owner_fields(now.kind)?;
+        let Sets {
+            kept,
+            new,
+            unsent,
+            withheld,
+            ..
+        } = &self.sets;
+        let stays = kept.contains(slot) && !unsent.contains(slot);
+        let enters = new.contains(slot) && !withheld.contains(slot);
+        if !stays && !enters {
+            return None;
+        }
+        let base = sight
+            .base(planned)
+            .filter(|base| stays && base.own == Some(slot));
+        let held = base.and_then(|base| frame.columns_at(base.tick)?.row(slot));
+        Some(Owned {
+            slot,
+            fields,
+            held: held.map(|held| held.values),
+            now: now.values,
+        })
     }
 
     /// Whether all there is to tell of a planned range is told.
@@ -549,8 +616,9 @@ impl Scratch {
 
     /// Decides what is told within a budget of so many bytes.
     pub(super) fn select(&mut self, sight: &Sight<'_>, budget: usize) {
-        let budget =
-            (budget as u64 * 8).saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64);
+        let budget = (budget as u64 * 8)
+            .saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64)
+            .saturating_sub(u64::from(sight.owner_bits()));
         if self.bits_at_most(sight, budget) {
             return;
         }
@@ -655,8 +723,7 @@ impl Scratch {
         let mut items = core::mem::take(&mut self.items);
         let viewpoint = sight.frame.viewpoint(sight.client);
         let center = viewpoint.map_or([0.0; 3], |viewpoint| viewpoint.center);
-        let always = viewpoint.and_then(|viewpoint| viewpoint.always);
-        let always = interest::present(sight.frame, always).map(|always| always.slot);
+        let always = sight.own_slot();
         for place in 0..self.ranges.len() {
             self.prepare_range(place, sight.frame);
             let start = items.len();
@@ -762,6 +829,30 @@ impl Scratch {
             }
         }
         freed > 0
+    }
+
+    /// Leaves the client's own entity out of a range when what only its owner is told may not fit so many
+    /// bits at all: else it would keep everybody else out, and then itself. Says whether it was there.
+    pub(super) fn hold_back_own(&mut self, sight: &Sight<'_>, range: usize, bits: usize) -> bool {
+        let Some(planned) = self.ranges.get(range) else {
+            return false;
+        };
+        let needs = HEADER_BITS + sight.owner_bits();
+        let owned = self.owned(planned, sight);
+        let Some(Owned { slot, .. }) = owned.filter(|_| needs as usize > bits) else {
+            return false;
+        };
+        self.itemise(sight);
+        for index in self.ranges[range].items.clone() {
+            let Item { slot: at, what, .. } = self.items[index];
+            if at == slot && what != What::Left {
+                self.leave_out(index);
+            }
+        }
+        if self.sets.kept.contains(slot) {
+            self.sets.unsent.add(slot);
+        }
+        true
     }
 
     /// Where to cut a planned range so that what is told of the first piece takes about so many

@@ -21,6 +21,7 @@ named! {
         Contradiction = 13, "contradiction", "the part says that it is done and defers something";
         TooFarAhead = 14, "too_far_ahead", "the part names a tick beyond the end of time";
         Mask = 15, "mask", "a chunk differs in a way that there is not";
+        Own = 16, "own", "the own section is of an entity that the part does not tell";
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::codec::{Tables, TablesError, builtin_tables};
+use super::owner::OwnerFields;
 use super::quantity::{Blend, Coding, Motion, Quantity};
 use crate::proto::wire::bits_for;
 
@@ -31,6 +32,11 @@ pub struct Field {
     pub velocity: Option<String>,
     /// Whether it is one of the four of [`Field::unit_quaternion`].
     pub rotation: bool,
+    /// Whether only its owner is told it: the client whose [`Viewpoint::always`] the entity is.
+    /// Everybody else reads zero, or the nearest to it that the field can be.
+    ///
+    /// [`Viewpoint::always`]: super::Viewpoint::always
+    pub owner_only: bool,
 }
 
 impl Field {
@@ -45,6 +51,7 @@ impl Field {
             motion: Motion::Any,
             velocity: None,
             rotation: false,
+            owner_only: false,
         }
     }
 
@@ -59,6 +66,13 @@ impl Field {
     #[must_use]
     pub fn in_group(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
+        self
+    }
+
+    /// The same field as one that only the entity's owner is told: see [`Field::owner_only`].
+    #[must_use]
+    pub const fn for_owner_only(mut self) -> Self {
+        self.owner_only = true;
         self
     }
 
@@ -150,6 +164,8 @@ pub enum SchemaError {
 pub struct Schema {
     kinds: Vec<Kind>,
     codings: Vec<Box<[Coding]>>,
+    /// By kind.
+    owner_fields: Vec<OwnerFields>,
     max_entities: u32,
     /// Learnt ones; else built-in ones, made when somebody first asks: who only describes a world needs none.
     tables: OnceLock<Arc<Tables>>,
@@ -192,7 +208,10 @@ impl Schema {
         }
         let coding_of = |kind: &Kind| kind.fields.iter().map(|f| f.quantity.coding()).collect();
         let codings: Vec<Box<[Coding]>> = kinds.iter().map(coding_of).collect();
+        let owner_fields = kinds.iter().zip(&codings);
+        let owner_fields = owner_fields.map(|(kind, codings)| OwnerFields::new(kind, codings));
         Ok(Self {
+            owner_fields: owner_fields.collect(),
             tables: OnceLock::new(),
             codings,
             kinds,
@@ -292,6 +311,19 @@ impl Schema {
             .map_or(&[], |codings| codings)
     }
 
+    /// The fields of a kind that only an owner is told, if it has any.
+    #[inline]
+    pub(super) fn owner_fields(&self, kind: u8) -> Option<&OwnerFields> {
+        let fields = self.owner_fields.get(usize::from(kind))?;
+        Some(fields).filter(|fields| !fields.is_empty())
+    }
+
+    /// Whether any kind has such fields: then parts end with a section for the owner.
+    #[inline]
+    pub(super) fn has_owner_fields(&self) -> bool {
+        self.owner_fields.iter().any(|fields| !fields.is_empty())
+    }
+
     /// How many bits a kind takes on the wire.
     pub(super) fn kind_bits(&self) -> u32 {
         bits_for(self.kinds.len() as u32)
@@ -331,7 +363,7 @@ fn shape_hash(kinds: &[Kind]) -> u64 {
                 Motion::Any => 3,
             });
             hash.text(field.velocity.as_deref().unwrap_or(""));
-            hash.number(u32::from(field.rotation));
+            hash.number(u32::from(field.rotation) | u32::from(field.owner_only) << 1);
         }
     }
     hash.finish()
@@ -340,10 +372,14 @@ fn shape_hash(kinds: &[Kind]) -> u64 {
 /// What is wrong with how a field refers to others of its kind, as the end of a sentence.
 fn misfit(kind: &Kind, index: usize) -> Option<&'static str> {
     let field = kind.fields.get(index)?;
-    if let Some(velocity) = &field.velocity
-        && !kind.fields.iter().any(|of| of.name == *velocity)
-    {
-        return Some("names a velocity that its kind does not have");
+    if let Some(velocity) = &field.velocity {
+        match kind.fields.iter().find(|of| of.name == *velocity) {
+            None => return Some("names a velocity that its kind does not have"),
+            Some(of) if of.owner_only && !field.owner_only => {
+                return Some("names a velocity that only owners are told");
+            }
+            Some(_) => {}
+        }
     }
     if !field.rotation {
         return None;
@@ -360,7 +396,8 @@ fn misfit(kind: &Kind, index: usize) -> Option<&'static str> {
     let fits = four.iter().all(|of| of.rotation)
         && four[0].quantity == (Quantity::Unsigned { bits: 2 })
         && symmetric
-        && four[1..].iter().all(|of| of.quantity == part);
+        && four[1..].iter().all(|of| of.quantity == part)
+        && four.iter().all(|of| of.owner_only == four[0].owner_only);
     (!fits)
         .then_some("is part of a unit quaternion that is not as `Field::unit_quaternion` makes it")
 }
@@ -519,7 +556,12 @@ mod tests {
     fn what_the_codec_goes_by_is_part_of_the_hash() {
         let x = field("x", Quantity::Unsigned { bits: 8 });
         let plain = schema(vec![x.clone()]).expect("valid");
-        for other in [x.clone().in_group("place"), x.moving(Motion::Linear)] {
+        let others = [
+            x.clone().in_group("place"),
+            x.clone().for_owner_only(),
+            x.moving(Motion::Linear),
+        ];
+        for other in others {
             let other = schema(vec![other]).expect("valid");
             assert_ne!(plain.hash(), other.hash());
         }
@@ -536,6 +578,13 @@ mod tests {
         let x = field("x", Quantity::Unsigned { bits: 8 }).with_velocity("vx");
         let text = schema(vec![x.clone()]).expect_err("no vx").to_string();
         assert!(text.contains("velocity"), "{text}");
-        assert!(schema(vec![x, field("vx", Quantity::Signed { bits: 8 })]).is_ok());
+        let vx = field("vx", Quantity::Signed { bits: 8 });
+        assert!(schema(vec![x.clone(), vx.clone()]).is_ok());
+        let text = schema(vec![x, vx.for_owner_only()]).expect_err("others cannot guess by it");
+        assert!(text.to_string().contains("owners"), "{text}");
+        let mut torn = Field::unit_quaternion("q", 9);
+        torn[2].owner_only = true;
+        assert!(schema(torn.to_vec()).is_err());
+        assert!(schema(torn.map(Field::for_owner_only).to_vec()).is_ok());
     }
 }

@@ -56,7 +56,8 @@ pub enum Mismatch {
         /// The kind in the frame.
         truth: KindId,
     },
-    /// A value that is not the frame's.
+    /// A value that is not the frame's; of a field that only an owner is told and this client is not,
+    /// one that is not zero.
     #[error(
         "tick {tick}: field `{field}` of entity {entity} is {held:?}, the frame of tick {as_of} says {truth:?}"
     )]
@@ -71,7 +72,7 @@ pub enum Mismatch {
         field: String,
         /// The value in the replica.
         held: Option<i32>,
-        /// The value in the frame.
+        /// The value in the frame, or zero.
         truth: Option<i32>,
     },
     /// A value that claims to be from after its snapshot, or an old one in a complete snapshot.
@@ -149,10 +150,10 @@ pub fn check_replica(
             });
         }
         if as_of == tick {
-            check_entity(tick, &entity, &now)?;
+            check_entity(tick, &entity, &now, client)?;
         } else {
             let frame = frames(as_of).ok_or(Mismatch::NoFrame(as_of))?;
-            check_entity(tick, &entity, &frame)?;
+            check_entity(tick, &entity, &frame, client)?;
             checked.stale += 1;
         }
         checked.entities += 1;
@@ -165,8 +166,13 @@ pub fn check_replica(
     Ok(checked)
 }
 
-/// One entity is the frame's, field by field.
-fn check_entity(tick: Tick, held: &Entity<'_>, frame: &TickFrame) -> Result<(), Mismatch> {
+/// One entity is the frame's, field by field; what only its owner is told is zero to others.
+fn check_entity(
+    tick: Tick,
+    held: &Entity<'_>,
+    frame: &TickFrame,
+    client: ClientSlot,
+) -> Result<(), Mismatch> {
     let (entity, as_of) = (held.id, held.as_of);
     let truth = frame.entity(entity.slot).filter(|row| row.id == entity);
     let truth = truth.ok_or(Mismatch::NotThere {
@@ -183,11 +189,16 @@ fn check_entity(tick: Tick, held: &Entity<'_>, frame: &TickFrame) -> Result<(), 
             truth,
         });
     }
+    let viewpoint = frame.viewpoint(client);
+    let owns = viewpoint.is_some_and(|viewpoint| viewpoint.always == Some(entity));
+    let kind = frame.schema().kind(truth.kind);
     for index in 0..truth.values.len().max(held.values.len()) {
+        let field = kind.and_then(|kind| kind.fields.get(index));
+        let zero = field.filter(|field| field.owner_only && !owns);
+        let zero = zero.map(|field| field.quantity.quantise(0.0));
         let (value, true_value) = (held.values.get(index), truth.values.get(index));
+        let true_value = zero.as_ref().or(true_value);
         if value != true_value {
-            let kind = frame.schema().kind(truth.kind);
-            let field = kind.and_then(|kind| kind.fields.get(index));
             return Err(Mismatch::Value {
                 tick,
                 entity,

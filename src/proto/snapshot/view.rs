@@ -250,6 +250,9 @@ impl ClientView {
             if bytes <= room {
                 break;
             }
+            if scratch.hold_back_own(&self.sight(frame), index, room * 8) {
+                continue;
+            }
             if core::mem::take(&mut may_split) && self.split(frame, index, room * SPLIT_AT, scratch)
             {
                 continue;
@@ -326,6 +329,9 @@ impl ClientView {
             tick: frame.tick(),
             base: planned.base(),
             range: planned.range,
+            own: scratch
+                .owned(planned, &self.sight(frame))
+                .map(|owned| owned.slot),
         };
         let sets = &scratch.sets;
         let base = planned.base().and_then(|base| self.baselines.view(base));

@@ -52,6 +52,9 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
         .map(|bits| codes.add(&vec![1; 1 << bits]))
         .collect();
     let shapes: Vec<Vec<Group>> = kinds.iter().map(shape::groups).collect();
+    // What is in no group has nothing to say.
+    let silent = |kind: &Kind| kind.fields.iter().any(|field| field.owner_only);
+    let nothing = kinds.iter().any(silent).then(|| codes.add(&[1]));
     let mut known = Pieces {
         made: Vec::new(),
         left: forms(&shapes).len(),
@@ -69,7 +72,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
                 .collect();
             let stream = |field: usize| -> Stream {
                 let Some(of) = groups.iter().find(|of| of.group.fields.contains(&field)) else {
-                    return Stream::default();
+                    return nothing.map(one).unwrap_or_default();
                 };
                 let coding = codings[field];
                 match (of.group.manner, plain_form(coding)) {
@@ -565,11 +568,17 @@ mod tests {
     }
 
     fn kinds() -> impl Strategy<Value = Vec<Kind>> {
-        let field = (quantity(), 0_u8..6, any::<bool>());
+        let field = (
+            quantity(),
+            0_u8..6,
+            any::<bool>(),
+            prop::bool::weighted(0.2),
+        );
         let fields = prop::collection::vec(field, 1..=28);
         let kind = (fields, any::<bool>()).prop_map(|(fields, turns)| {
-            let field = |(place, (quantity, group, still)): (usize, (Quantity, u8, bool))| {
-                let field = Field::new(format!("f{place}"), quantity, Blend::Step);
+            let field = |(place, (quantity, group, still, owner_only))| {
+                let mut field = Field::new(format!("f{place}"), quantity, Blend::Step);
+                field.owner_only = owner_only;
                 let motion = if still { Motion::Still } else { Motion::Any };
                 let field = field.moving(motion);
                 if group < 3 {

@@ -3,7 +3,7 @@
 //! Knows the layout, and refuses whatever is not within its limits. Has no idea how tables are made
 //! or used. Section 8.5.5 of `docs/protocol.md`.
 
-use super::super::schema::{Fnv, Schema};
+use super::super::schema::{Fnv, Kind, Schema};
 use super::builtin;
 use super::context::PLAIN_SHIFT;
 use super::motion::{MAX_WEIGHT, Weights};
@@ -83,7 +83,7 @@ impl Tables {
                 codings: codings.into(),
                 zeros: builtin::zeros(kind, codings),
                 defaults: reader.defaults(codings.len())?,
-                mode: reader.mode(codings.len())?,
+                mode: reader.mode(kind)?,
                 groups: Vec::new(),
                 masks_limit: 0,
                 pieces: Vec::new(),
@@ -306,11 +306,18 @@ impl Reader<'_> {
         (0..fields).map(|_| self.signed()).collect()
     }
 
-    fn mode(&mut self, fields: usize) -> Result<Option<Mode>, TablesError> {
+    fn mode(&mut self, kind: &Kind) -> Result<Option<Mode>, TablesError> {
         let Some(field) = usize::from(self.byte()?).checked_sub(1) else {
             return Ok(None);
         };
-        ensure(field < fields, "the mode is a field that there is not")?;
+        let of = kind.fields.get(field);
+        let of = of.ok_or(TablesError::Damaged(
+            "the mode is a field that there is not",
+        ))?;
+        ensure(
+            !of.owner_only,
+            "the mode is a field that only owners are told",
+        )?;
         let mut mode = Mode {
             field,
             classes: [0; 64],

@@ -1,4 +1,5 @@
-//! What changes together: the fields of a kind in groups, and how each group is told.
+//! What changes together: the fields of a kind in groups, and how each group is told. Fields that only
+//! an owner is told are in no group: nothing that is shared may depend on them.
 //!
 //! Follows from the kind's fields alone, so both ends see the same. Knows quantities, motions and
 //! group names. Has no idea of values, ticks or tables. Section 8.5.1 of `docs/protocol.md`.
@@ -71,6 +72,10 @@ pub(in super::super) fn groups(kind: &Kind) -> Vec<Group> {
     let mut index = 0;
     while let Some(field) = kind.fields.get(index) {
         let name = field.group.as_deref();
+        if field.owner_only {
+            index += 1;
+            continue;
+        }
         if field.rotation {
             groups.push(Group {
                 manner: Manner::Rotation,
