@@ -112,6 +112,7 @@ impl InputMetrics {
 #[derive(Debug, Default)]
 struct CohortMetrics {
     built: AtomicU64,
+    plain: AtomicU64,
     absolute: AtomicU64,
     waited: AtomicU64,
 }
@@ -119,6 +120,7 @@ struct CohortMetrics {
 impl CohortMetrics {
     fn add(&self, frame: CohortStats) {
         self.built.fetch_add(frame.built.into(), Ordering::Relaxed);
+        self.plain.fetch_add(frame.plain.into(), Ordering::Relaxed);
         self.absolute
             .fetch_add(frame.absolute.into(), Ordering::Relaxed);
         self.waited
@@ -128,6 +130,7 @@ impl CohortMetrics {
     fn read(&self) -> CohortCounts {
         CohortCounts {
             built: self.built.load(Ordering::Relaxed),
+            plain: self.plain.load(Ordering::Relaxed),
             absolute: self.absolute.load(Ordering::Relaxed),
             waited: self.waited.load(Ordering::Relaxed),
         }

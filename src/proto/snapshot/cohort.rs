@@ -1,8 +1,8 @@
 //! The changes of one tick, encoded once for everybody.
 //!
 //! Clients whose last known states are the same ticks form a cohort, and a cohort's chunks are made
-//! by whichever client's turn comes first; the others copy bits. A frame has eight cohort cells and
-//! one for chunks from nothing.
+//! by whichever client's turn comes first; the others copy bits. A frame has eight cohort cells, and
+//! one for each 64 slots of chunks from nothing: few come at a time.
 //!
 //! Knows columns and chunks. Has no idea which clients there are.
 
@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use super::codec::{Chunker, Class, KindTables, Past, Tables, Words};
-use super::columns::Columns;
+use super::columns::{Columns, RowRef};
 use super::frame::TickFrame;
 use super::slots::{SlotSet, slots_of};
 use crate::proto::wire::BitBuffer;
@@ -133,47 +133,80 @@ pub(super) struct Shared {
     chunker: Chunker,
 }
 
-/// What is told of entities of which only the baseline is known.
+/// What is told of the entities of 64 slots of which only the baseline is known.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
     /// Who is the one that it was at the baseline.
-    pub(super) kept: SlotSet,
+    pub(super) kept: u64,
     /// Of these, who has changed since.
-    pub(super) listed: SlotSet,
-    pub(super) chunks: Chunks,
+    pub(super) listed: u64,
+    block: Block,
+}
+
+/// What is told of the entities of 64 slots that come from nothing.
+#[derive(Debug, Default)]
+pub(super) struct Absolute {
+    block: Block,
+}
+
+/// The chunks of the 64 slots of a word of a set.
+#[derive(Debug, Default)]
+struct Block {
+    bits: BitBuffer,
+    /// Where the chunk of each slot ends.
+    ends: Vec<u32>,
     chunker: Chunker,
 }
 
-/// What is told of entities that come from nothing.
-#[derive(Debug, Default)]
-pub(super) struct Absolute {
-    pub(super) chunks: Chunks,
-    chunker: Chunker,
+impl Block {
+    fn clear(&mut self) {
+        self.bits.clear();
+        self.ends.clear();
+    }
+
+    /// Makes the chunk of the next slot, if there is anything to say, and says whether it tells of
+    /// a difference.
+    fn add(&mut self, tables: &Tables, told: Option<(&Past<'_>, RowRef<'_>)>) -> bool {
+        let kind = told.and_then(|(past, now)| Some((past, now, tables.kind(now.kind)?)));
+        let differs = kind.is_some_and(|(past, now, kind)| {
+            self.chunker
+                .chunk(tables, kind, past, now.values, &mut self.bits)
+        });
+        self.ends.push(self.bits.len() as u32);
+        differs
+    }
+
+    /// Where the bits of a slot are.
+    fn chunk(&self, slot: u16) -> (usize, usize) {
+        let place = usize::from(slot % 64);
+        let end = |place: usize| self.ends.get(place).map_or(0, |end| *end as usize);
+        (place.checked_sub(1).map_or(0, end), end(place))
+    }
 }
 
 /// Who was there at all these columns and is the same one now.
 fn steady(frame: &TickFrame, past: &[&Columns], since: Tick, steady: &mut SlotSet) {
+    steady.copy_from(frame.columns.used());
+    for (index, word) in steady.words_mut().iter_mut().enumerate() {
+        *word = steady_within(frame, past, since, index);
+    }
+}
+
+/// The same within a word.
+fn steady_within(frame: &TickFrame, past: &[&Columns], since: Tick, index: usize) -> u64 {
     let now = &*frame.columns;
-    steady.copy_from(now.used());
-    for index in 0..steady.words().len() {
-        let word = steady.word_mut(index);
-        for columns in past {
-            *word &= columns.used().word(index);
-        }
-        let mut born = 0;
-        for columns in frame.between(since, now.tick()) {
-            born |= columns.born().word(index);
-        }
-        // Somebody came; it may yet be the one that was there, gone for a while.
-        for slot in slots_of(index, *word & born) {
-            let same = past
-                .iter()
-                .all(|columns| columns.who(slot) == now.who(slot));
-            if !same {
-                *word &= !(1 << (slot % 64));
-            }
+    let there = |word: u64, columns: &&Columns| word & columns.used().word(index);
+    let mut word = past.iter().fold(now.used().word(index), there);
+    let between = frame.between(since, now.tick());
+    let born = between.fold(0, |born, columns| born | columns.born().word(index));
+    // Somebody came; it may yet be the one that was there, gone for a while.
+    for slot in slots_of(index, word & born) {
+        let who = now.who(slot);
+        if past.iter().any(|columns| columns.who(slot) != who) {
+            word &= !(1 << (slot % 64));
         }
     }
+    word
 }
 
 impl Shared {
@@ -284,62 +317,83 @@ impl Shared {
 }
 
 impl Plain {
-    /// Makes the chunks of everybody who has changed since `base`.
-    pub(super) fn build(&mut self, frame: &TickFrame, base: Tick) {
+    /// Makes the chunks of everybody in a word who has changed since `base`.
+    pub(super) fn build(&mut self, frame: &TickFrame, base: Tick, index: usize) {
         let tables = frame.schema.tables();
-        self.chunks.clear();
-        for set in [&mut self.kept, &mut self.listed] {
-            set.clear(frame.columns.slots());
-        }
+        self.block.clear();
+        (self.kept, self.listed) = (0, 0);
         let (Some(then), Some(age)) = (frame.columns_at(base), frame.age_of(base)) else {
             return;
         };
-        steady(frame, &[then], base, &mut self.kept);
-        for index in 0..self.kept.words().len() {
-            let mut changed = 0;
-            for columns in frame.between(base, frame.tick()) {
-                changed |= columns.changed().word(index);
-            }
-            for slot in slots_of(index, self.kept.word(index) & changed) {
-                let (Some(then), Some(now)) = (then.row(slot), frame.columns.row(slot)) else {
-                    continue;
-                };
-                let Some(kind) = tables.kind(now.kind) else {
-                    continue;
-                };
-                self.chunks.fill(usize::from(slot));
-                let past = Past::First {
-                    base: then.values,
-                    age,
-                };
-                let bits = &mut self.chunks.bits;
-                if self.chunker.chunk(tables, kind, &past, now.values, bits) {
-                    self.listed.add(slot);
-                }
+        self.kept = steady_within(frame, &[then], base, index);
+        let between = frame.between(base, frame.tick());
+        let changed = between.fold(0, |changed, columns| {
+            changed | columns.changed().word(index)
+        });
+        for place in 0..64 {
+            let slot = (index * 64 + place) as u16;
+            let open = self.kept & changed & 1 << place != 0;
+            let rows = then.row(slot).zip(frame.columns.row(slot));
+            let rows = rows.filter(|_| open);
+            let past = rows.map(|(then, now)| {
+                let base = then.values;
+                (Past::First { base, age }, now)
+            });
+            let told = past.as_ref().map(|(past, now)| (past, *now));
+            if self.block.add(tables, told) {
+                self.listed |= 1 << place;
             }
         }
-        self.chunks.fill(self.kept.words().len() * 64);
+    }
+
+    /// Where the bits of a slot are.
+    pub(super) fn chunk(&self, slot: u16) -> (usize, usize) {
+        self.block.chunk(slot)
+    }
+
+    pub(super) const fn bits(&self) -> &BitBuffer {
+        &self.block.bits
+    }
+}
+
+/// What a cohort, or a client alone, is told of those of whom only the baseline is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Plains<'a> {
+    /// Made by whoever needs it first.
+    Shared(&'a TickFrame, usize, History),
+    /// Made already.
+    Alone(&'a [Plain]),
+}
+
+impl<'a> Plains<'a> {
+    /// Of those whose slot is in a word of a set.
+    #[inline]
+    pub(super) fn within(self, index: usize) -> Option<&'a Plain> {
+        match self {
+            Self::Shared(frame, cell, history) => frame.cohorts.plain(cell, frame, history, index),
+            Self::Alone(plains) => plains.get(index),
+        }
     }
 }
 
 impl Absolute {
-    /// Makes the chunks of everybody.
-    fn build(&mut self, frame: &TickFrame) {
+    /// Makes the chunks of everybody in a word.
+    fn build(&mut self, frame: &TickFrame, index: usize) {
         let tables = frame.schema.tables();
-        self.chunks.clear();
-        for slot in frame.columns.used().iter() {
-            let Some(now) = frame.columns.row(slot) else {
-                continue;
-            };
-            let Some(kind) = tables.kind(now.kind) else {
-                continue;
-            };
-            self.chunks.fill(usize::from(slot));
-            let bits = &mut self.chunks.bits;
-            self.chunker
-                .chunk(tables, kind, &Past::Nothing, now.values, bits);
+        self.block.clear();
+        for place in 0..64 {
+            let now = frame.columns.row((index * 64 + place) as u16);
+            self.block.add(tables, now.map(|now| (&Past::Nothing, now)));
         }
-        self.chunks.fill(frame.columns.slots());
+    }
+
+    /// Where the bits of a slot are.
+    pub(super) fn chunk(&self, slot: u16) -> (usize, usize) {
+        self.block.chunk(slot)
+    }
+
+    pub(super) const fn bits(&self) -> &BitBuffer {
+        &self.block.bits
     }
 }
 
@@ -421,10 +475,13 @@ struct Counts {
 /// How often the shared encodings of one frame were built and waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CohortStats {
-    /// Encodings of cohorts that were made: at most two for each of the 8 cohorts, one for the
-    /// entities whose whole history is known and one for the others.
+    /// Cohorts whose changes were encoded: at most 8.
     pub built: u32,
-    /// Whether the absolute chunks were built: at most 1.
+    /// How many blocks of 64 slots were encoded from a baseline alone, because somebody in them is known
+    /// from no other tick: each at most once for each cohort.
+    pub plain: u32,
+    /// How many blocks of 64 slots were encoded from nothing, because somebody in them enters a view:
+    /// each at most once.
     pub absolute: u32,
     /// How often somebody had to wait for somebody else who was building.
     pub waited: u32,
@@ -436,9 +493,11 @@ pub(super) struct Cohorts {
     /// The history of each cell as a number; 0: free. Cells are taken in order and stay taken.
     keys: [AtomicU64; COHORTS],
     shared: [Cell<Shared>; COHORTS],
-    plain: [Cell<Plain>; COHORTS],
+    /// By word of slots.
+    plain: [Vec<Cell<Box<Plain>>>; COHORTS],
     told: [Cell<Told>; COHORTS],
-    absolute: Cell<Absolute>,
+    /// By word of slots.
+    absolute: Vec<Cell<Box<Absolute>>>,
     counts: Counts,
 }
 
@@ -460,10 +519,21 @@ impl Cohorts {
     pub(super) fn reset(&mut self) {
         self.keys.iter_mut().for_each(|key| *key.get_mut() = 0);
         self.shared.iter_mut().for_each(Cell::reset);
-        self.plain.iter_mut().for_each(Cell::reset);
+        self.plain.iter_mut().flatten().for_each(Cell::reset);
         self.told.iter_mut().for_each(Cell::reset);
-        self.absolute.reset();
+        self.absolute.iter_mut().for_each(Cell::reset);
         self.counts = Counts::default();
+    }
+
+    /// Makes room for a world of so many slots.
+    pub(super) fn open(&mut self, slots: usize) {
+        let words = slots.div_ceil(64);
+        if self.absolute.len() < words {
+            self.absolute.resize_with(words, Cell::default);
+            for plain in &mut self.plain {
+                plain.resize_with(words, Cell::default);
+            }
+        }
     }
 
     /// The histories that somebody uses this tick.
@@ -501,10 +571,16 @@ impl Cohorts {
         Some(cell.get(&self.counts, &self.counts.built, build))
     }
 
-    /// What a claimed cell tells of those of whom only the baseline is known.
-    pub(super) fn plain(&self, cell: usize, frame: &TickFrame, history: History) -> Option<&Plain> {
-        let cell = self.plain.get(cell)?;
-        let build = |plain: &mut Plain| plain.build(frame, history.base);
+    /// What a claimed cell tells of those of whom only the baseline is known, by word.
+    fn plain(
+        &self,
+        cell: usize,
+        frame: &TickFrame,
+        history: History,
+        index: usize,
+    ) -> Option<&Plain> {
+        let cell = self.plain.get(cell)?.get(index)?;
+        let build = |plain: &mut Box<Plain>| plain.build(frame, history.base, index);
         Some(cell.get(&self.counts, &self.counts.plain, build))
     }
 
@@ -543,17 +619,18 @@ impl Cohorts {
         let _ = cell.encoded.set(told);
     }
 
-    /// The chunks from nothing.
-    pub(super) fn absolute(&self, frame: &TickFrame) -> &Absolute {
-        let build = |absolute: &mut Absolute| absolute.build(frame);
-        self.absolute
-            .get(&self.counts, &self.counts.absolute, build)
+    /// The chunks from nothing of those whose slot is in a word of a set.
+    pub(super) fn absolute(&self, frame: &TickFrame, index: usize) -> Option<&Absolute> {
+        let cell = self.absolute.get(index)?;
+        let build = |absolute: &mut Box<Absolute>| absolute.build(frame, index);
+        Some(cell.get(&self.counts, &self.counts.absolute, build))
     }
 
     pub(super) fn stats(&self) -> CohortStats {
         let count = |count: &AtomicU32| count.load(Ordering::Relaxed);
         CohortStats {
-            built: count(&self.counts.built) + count(&self.counts.plain),
+            built: count(&self.counts.built),
+            plain: count(&self.counts.plain),
             absolute: count(&self.counts.absolute),
             waited: count(&self.counts.waited),
         }

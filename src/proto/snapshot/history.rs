@@ -163,6 +163,7 @@ impl FrameHistory {
             frame.equal_views = self.equal_views;
             frame.grid.build(&columns, self.config.cell_size);
             frame.relevances.build(&columns);
+            frame.cohorts.open(columns.slots());
             frame
                 .earlier
                 .extend(self.ring.iter().take(HISTORY).cloned());

@@ -49,7 +49,7 @@
 
 use super::baselines::View;
 use super::code::{ORDER_BITS, order_for, push_number, read_number};
-use super::cohort::{Chunks, History, HistoryCode, Plain, Shared};
+use super::cohort::{Chunks, History, HistoryCode, Plains, Shared};
 use super::frame::{TickFrame, age};
 use super::plan::{Own, Sets};
 use super::rejection::Rejection;
@@ -259,7 +259,7 @@ pub(super) struct Body<'a> {
     pub(super) base: Option<&'a View>,
     pub(super) sets: &'a Sets,
     pub(super) shared: Option<&'a Shared>,
-    pub(super) plain: Option<&'a Plain>,
+    pub(super) plain: Option<Plains<'a>>,
     /// Chunks for this client alone, by slot, and their bits.
     pub(super) own: (&'a [Own], &'a BitBuffer),
 }
@@ -353,8 +353,11 @@ impl Body<'_> {
             sets.kept.word(index) & !sets.steady.word(index) & !sets.unsent.word(index)
         };
         let told = |index: usize| {
-            let plain = self.plain.map_or(0, |plain| plain.listed.word(index));
-            (plain & !sets.aged.word(index)) | sets.own.word(index)
+            // Only where there is somebody: the first who asks has them encoded.
+            let plain = self.plain.filter(|_| members(index) != 0);
+            let plain = plain.and_then(|plain| plain.within(index));
+            let listed = plain.map_or(0, |plain| plain.listed);
+            (listed & !sets.aged.word(index)) | sets.own.word(index)
         };
         self.write_list(
             members,
@@ -366,8 +369,12 @@ impl Body<'_> {
                     }
                 }
                 Err(_) => {
-                    if let Some(plain) = self.plain {
-                        append(&plain.chunks, slot, bits);
+                    let plain = self
+                        .plain
+                        .and_then(|plain| plain.within(usize::from(slot) / 64));
+                    if let Some(plain) = plain {
+                        let (start, end) = plain.chunk(slot);
+                        bits.append(plain.bits(), start, end);
                     }
                 }
             },
@@ -398,7 +405,11 @@ impl Body<'_> {
                 let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
                 push_number(bits, u32::from(generation), GENERATION_ORDER);
                 bits.push(u32::from(kind), schema.kind_bits());
-                append(&self.frame.cohorts.absolute(self.frame).chunks, slot, bits);
+                let index = usize::from(slot) / 64;
+                if let Some(absolute) = self.frame.cohorts.absolute(self.frame, index) {
+                    let (start, end) = absolute.chunk(slot);
+                    bits.append(absolute.bits(), start, end);
+                }
             },
             bits,
         );

@@ -11,7 +11,7 @@ use core::ops::Range;
 use super::baselines::{Baselines, View, Who};
 use super::choose::Choice;
 use super::codec::{Chunker, Past};
-use super::cohort::{Chunks, History, HistoryCode, Plain, Shared};
+use super::cohort::{Chunks, History, HistoryCode, Plain, Plains, Shared};
 use super::frame::TickFrame;
 use super::grid::distance_squared;
 use super::interest;
@@ -169,7 +169,8 @@ pub struct Scratch {
     /// What no cohort could share, and for which tick and history.
     alone: Option<(Tick, History)>,
     alone_shared: Shared,
-    alone_plain: Plain,
+    /// By word of slots.
+    alone_plain: Vec<Plain>,
     /// The part being written, and how many changes it tells.
     pub(super) bits: BitBuffer,
     pub(super) told: usize,
@@ -279,9 +280,10 @@ impl Scratch {
             // Sets of the scratch itself are written while those of the cohort are read.
             let mut sets = core::mem::take(&mut self.sets);
             let shared = self.shared(frame, choice);
-            let kept = match shared {
-                Some(shared) => Some(&shared.kept),
-                None => self.plain(frame, choice).map(|plain| &plain.kept),
+            let plain = self.plain(frame, choice);
+            let kept = |index: usize| match shared {
+                Some(shared) => shared.kept.word(index),
+                None => plain.within(index).map_or(0, |plain| plain.kept),
             };
             // Who is steady in the cohort, and held at each tick of the history.
             let [earlier, earliest] = sight.earlier(history);
@@ -296,7 +298,7 @@ impl Scratch {
             for (index, mask) in range.masks().take_while(|(index, _)| *index < words) {
                 let held = base.map_or(0, |base| base.slots.word(index)) & mask;
                 let seen = sight.visible.word(index) & mask;
-                let kept = held & seen & of(kept, index);
+                let kept = held & seen & kept(index);
                 let all = of(steady, index) & any(earlier, index) & any(earliest, index);
                 *sets.kept.word_mut(index) |= kept;
                 *sets.steady.word_mut(index) |= kept & all;
@@ -440,7 +442,11 @@ impl Scratch {
         if choice.cell.is_none() && self.alone != Some((frame.tick(), choice.history)) {
             self.alone = Some((frame.tick(), choice.history));
             self.alone_shared.build(frame, choice.history);
-            self.alone_plain.build(frame, choice.history.base);
+            let words = frame.columns.slots().div_ceil(64);
+            self.alone_plain.resize_with(words, Plain::default);
+            for (index, plain) in self.alone_plain.iter_mut().enumerate() {
+                plain.build(frame, choice.history.base, index);
+            }
         }
     }
 
@@ -464,10 +470,10 @@ impl Scratch {
     }
 
     /// What is told of the others.
-    fn plain<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Option<&'a Plain> {
+    fn plain<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Plains<'a> {
         match choice.cell {
-            Some(cell) => frame.cohorts.plain(cell, frame, choice.history),
-            None => Some(&self.alone_plain),
+            Some(cell) => Plains::Shared(frame, cell, choice.history),
+            None => Plains::Alone(&self.alone_plain),
         }
     }
 
@@ -489,13 +495,13 @@ impl Scratch {
         &'a self,
         planned: &PlannedRange,
         frame: &'a TickFrame,
-    ) -> (Option<&'a Shared>, Option<&'a Plain>) {
+    ) -> (Option<&'a Shared>, Option<Plains<'a>>) {
         let Some(choice) = planned.choice else {
             return (None, None);
         };
         let shared = self.shared(frame, choice);
         let others = shared.is_none() || self.has_others(planned.range);
-        let plain = others.then(|| self.plain(frame, choice)).flatten();
+        let plain = others.then(|| self.plain(frame, choice));
         (shared, plain)
     }
 
@@ -693,21 +699,29 @@ impl Scratch {
                         let chunks = &shared.coded_chunks;
                         bits += chunks.start(index * 64 + 64) - chunks.start(index * 64);
                     } else {
-                        bits += listed_bits(&shared.coded_chunks, index, steady & coded, 0);
+                        let chunk = |slot| shared.coded_chunks.chunk(slot);
+                        bits += listed_bits(chunk, index, steady & coded, 0);
                     }
                     let listed = steady & shared.listed.word(index);
-                    bits += listed_bits(&shared.listed_chunks, index, listed, PLACE_BITS);
+                    let chunk = |slot| shared.listed_chunks.chunk(slot);
+                    bits += listed_bits(chunk, index, listed, PLACE_BITS);
                 }
-                if let Some(plain) = plain {
-                    let listed = others & plain.listed.word(index) & !sets.aged.word(index);
-                    bits += listed_bits(&plain.chunks, index, listed, PLACE_BITS);
+                let others = others & !sets.aged.word(index);
+                if others != 0
+                    && let Some(plain) = plain.and_then(|plain| plain.within(index))
+                {
+                    let listed = others & plain.listed;
+                    let chunk = |slot| plain.chunk(slot);
+                    bits += listed_bits(chunk, index, listed, PLACE_BITS);
                 }
                 let gone = sets.gone.word(index) & mask;
                 bits += (gone.count_ones() * (PLACE_BITS + 1)) as usize;
                 let new = sets.new.word(index) & mask;
                 if new != 0 {
-                    let chunks = &sight.frame.cohorts.absolute(sight.frame).chunks;
-                    bits += listed_bits(chunks, index, new, PLACE_BITS + ENTERING_BITS);
+                    if let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index) {
+                        let chunk = |slot| absolute.chunk(slot);
+                        bits += listed_bits(chunk, index, new, PLACE_BITS + ENTERING_BITS);
+                    }
                 }
             }
         }
@@ -760,11 +774,12 @@ impl Scratch {
                     push(item(slot, What::Left, 1, 0));
                 }
                 if sets.new.contains(slot) {
-                    let chunks = &frame.cohorts.absolute(frame).chunks;
+                    let absolute = frame.cohorts.absolute(frame, index);
+                    let chunk = absolute.map_or((0, 0), |absolute| absolute.chunk(slot));
                     let waiting = self.waiting.binary_search_by_key(&slot, |of| of.slot);
                     let waiting = waiting.ok().and_then(|place| self.waiting.get(place));
                     let waited = waiting.map_or(0, |waiting| u32::from(waiting.snapshots));
-                    push(item(slot, What::Entered, size(chunks, slot), waited));
+                    push(item(slot, What::Entered, chunk.1 - chunk.0, waited));
                 }
                 if !sets.kept.contains(slot) {
                     continue;
@@ -783,8 +798,11 @@ impl Scratch {
                         }
                     })
                 } else {
-                    let listed = plain.filter(|plain| plain.listed.contains(slot));
-                    listed.map(|plain| size(&plain.chunks, slot))
+                    let plain = plain.and_then(|plain| plain.within(index));
+                    let listed = plain.filter(|plain| plain.listed >> (slot % 64) & 1 == 1);
+                    listed
+                        .map(|plain| plain.chunk(slot))
+                        .map(|(start, end)| end - start)
                 };
                 if let Some(bits) = bits {
                     let stale = base.and_then(|base| base.stale(slot));
@@ -886,9 +904,14 @@ impl Scratch {
 }
 
 /// How many bits the chunks of some slots of a word take, with so many more for each.
-fn listed_bits(chunks: &Chunks, index: usize, slots: u64, each: u32) -> usize {
+fn listed_bits(
+    chunk: impl Fn(u16) -> (usize, usize),
+    index: usize,
+    slots: u64,
+    each: u32,
+) -> usize {
     let size = |slot| {
-        let (start, end) = chunks.chunk(slot);
+        let (start, end) = chunk(slot);
         end - start + each as usize
     };
     slots_of(index, slots).map(size).sum()

@@ -2,14 +2,19 @@
 //!
 //! A code is told by the lengths of its words alone; the words follow in canonical order (E. S.
 //! Schwartz and B. Kallick, "Generating a canonical prefix encoding", 1964). Words are sent lowest bit first, so
-//! they are kept reversed, and one look into a table of at most 2^11 entries reads a symbol.
+//! they are kept reversed, and one look into a table of at most 2^8 entries reads a symbol, two those with a longer
+//! word. Hundreds of codes are in use at once: what counts is how many fit a cache.
 //!
 //! Knows lengths, words and symbols. Has no idea what a symbol stands for.
 
-/// No word is longer: a table that reads symbols in one look fits a first-level cache.
+/// No word is longer: what is rarer than one in two thousand costs little.
 pub(in super::super) const MAX_LENGTH: u32 = 11;
 /// No alphabet is larger: a symbol is one byte.
 pub(in super::super) const MAX_SYMBOLS: usize = 256;
+/// Words up to this length are read in one look.
+const FIRST_LOOK: u32 = 8;
+/// The entry of longer words; the low byte is the number of their table.
+const LONGER: u16 = 1 << 15;
 
 /// A prefix code, ready for both directions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +22,11 @@ pub(in super::super) struct PrefixCode {
     lengths: Box<[u8]>,
     /// By symbol: the word, lowest bit first, and its length in the high half.
     words: Box<[u32]>,
-    /// By the next bits: symbol in the low byte, length of its word in the high one.
+    /// By the next bits: symbol in the low byte, length of its word in the high one; or [`LONGER`].
+    /// Then the tables of longer words, by the bits that follow.
     symbols: Box<[u16]>,
-    /// The index of `symbols` is this many bits masked.
-    mask: u64,
+    /// How many bits the first look takes, and how many the second.
+    looks: (u32, u32),
 }
 
 impl PrefixCode {
@@ -41,8 +47,9 @@ impl PrefixCode {
         }
         let mut order: Vec<usize> = (0..lengths.len()).collect();
         order.sort_by_key(|symbol| (lengths[*symbol], *symbol));
+        let looks = (longest.min(FIRST_LOOK), longest.saturating_sub(FIRST_LOOK));
         let mut words = vec![0; lengths.len()];
-        let mut symbols = vec![0; places];
+        let mut symbols = vec![0; 1 << looks.0];
         let mut first = 0;
         for symbol in order {
             let length = u32::from(lengths[symbol]);
@@ -50,16 +57,29 @@ impl PrefixCode {
             let word = reversed(first >> (longest - length), length);
             words[symbol] = u32::from(word) | length << 16;
             let entry = symbol as u16 | (length as u16) << 8;
-            for place in (usize::from(word)..places).step_by(1 << length) {
+            let (table, word, length) = if length <= FIRST_LOOK {
+                (0..1 << looks.0, usize::from(word), length)
+            } else {
+                let place = usize::from(word) & ((1 << FIRST_LOOK) - 1);
+                let tables = (symbols.len() - (1 << FIRST_LOOK)) >> looks.1;
+                if symbols[place] == 0 {
+                    symbols[place] = LONGER | tables as u16;
+                    symbols.resize(symbols.len() + (1 << looks.1), 0);
+                }
+                let start = second_look(symbols[place], looks.1);
+                let table = start..start + (1 << looks.1);
+                (table, usize::from(word) >> FIRST_LOOK, length - FIRST_LOOK)
+            };
+            for place in (table.start + word..table.end).step_by(1 << length) {
                 symbols[place] = entry;
             }
-            first += 1 << (longest - length);
+            first += 1 << (longest - u32::from(lengths[symbol]));
         }
         Some(Self {
             lengths: lengths.into(),
             words: words.into(),
             symbols: symbols.into(),
-            mask: places as u64 - 1,
+            looks,
         })
     }
 
@@ -78,10 +98,20 @@ impl PrefixCode {
     /// The symbol that the next bits begin with, and how many of them are its word.
     #[inline]
     pub(in super::super) fn symbol(&self, next: u64) -> (u32, u32) {
-        let place = (next & self.mask) as usize;
-        let entry = self.symbols.get(place).copied().unwrap_or(0);
+        let (first, second) = self.looks;
+        let at = |place: usize| self.symbols.get(place).copied().unwrap_or(0);
+        let mut entry = at((next & ((1 << first) - 1)) as usize);
+        if entry & LONGER != 0 {
+            let rest = next >> first & ((1 << second) - 1);
+            entry = at(second_look(entry, second) + rest as usize);
+        }
         (u32::from(entry & 0xff), u32::from(entry >> 8))
     }
+}
+
+/// Where the table of an entry of longer words starts, of so many bits.
+const fn second_look(entry: u16, bits: u32) -> usize {
+    (1 << FIRST_LOOK) + ((entry as usize & 0xff) << bits)
 }
 
 /// The lowest `length` bits, the other way round.
