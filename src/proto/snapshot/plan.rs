@@ -717,11 +717,11 @@ impl Scratch {
                 let gone = sets.gone.word(index) & mask;
                 bits += (gone.count_ones() * (PLACE_BITS + 1)) as usize;
                 let new = sets.new.word(index) & mask;
-                if new != 0 {
-                    if let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index) {
-                        let chunk = |slot| absolute.chunk(slot);
-                        bits += listed_bits(chunk, index, new, PLACE_BITS + ENTERING_BITS);
-                    }
+                if new != 0
+                    && let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index)
+                {
+                    let chunk = |slot| absolute.chunk(slot);
+                    bits += listed_bits(chunk, index, new, PLACE_BITS + ENTERING_BITS);
                 }
             }
         }
