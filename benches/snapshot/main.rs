@@ -25,11 +25,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
+use tickwire::proto::snapshot::Tables;
 use tickwire::proto::snapshot::train::Trainer;
-use tickwire::proto::snapshot::{Scratch, Tables};
 
 use data::World;
-use play::{Client, Stage};
+use play::{Client, Desk, Stage};
 
 /// Snapshots that are played and not counted: until then nobody has a whole history.
 const SKIP: usize = 12;
@@ -146,7 +146,7 @@ fn alone(options: &Options, world: &World) -> Result<()> {
     let age = options.age;
     let client = |index| Client::new(world, index, age, (0.0, 1.0));
     let mut clients = [client(0), client(1)];
-    let mut scratch = Scratch::new();
+    let mut desk = Desk::new();
     let (mut shared, mut own, mut decode) = (Vec::new(), Vec::new(), Vec::new());
     let (mut bytes, mut mismatches, mut ticks) = (0, 0, 0);
     for tick in 0..world.ticks.len() {
@@ -155,11 +155,10 @@ fn alone(options: &Options, world: &World) -> Result<()> {
         let mut took = [Duration::ZERO; 2];
         for (client, took) in clients.iter_mut().zip(&mut took) {
             client.hear(tick);
-            let (len, time) = client.tell(tick, &frame, &mut scratch);
-            *took = time;
-            let reading = client.read()?;
+            *took = client.tell(tick, &frame, &mut desk);
+            let reading = client.read(desk.part())?;
             if tick >= SKIP.max(age + 6) {
-                bytes += len;
+                bytes += desk.part().len();
                 decode.push(reading);
             }
         }
@@ -232,7 +231,7 @@ fn crowd(options: &Options, world: &World, count: usize) -> Result<()> {
         })
         .collect();
     let mut stage = Stage::new(world, options.equal_views.0)?;
-    let mut scratch = Scratch::new();
+    let mut desk = Desk::new();
     let mut times = Vec::new();
     let (mut bytes, mut parts, mut mismatches) = (0, 0, 0);
     let warm = SKIP + YOUNGEST + options.baselines;
@@ -243,22 +242,22 @@ fn crowd(options: &Options, world: &World, count: usize) -> Result<()> {
             client.hear(tick);
         }
         let mut took = Duration::ZERO;
-        for client in &mut clients {
-            let (len, time) = client.tell(tick, &frame, &mut scratch);
-            took += time;
+        for (index, client) in clients.iter_mut().enumerate() {
+            took += client.tell(tick, &frame, &mut desk);
             if tick >= warm {
-                bytes += len;
+                bytes += desk.part().len();
                 parts += 1;
             }
+            if !index.is_multiple_of(count.div_ceil(CHECKED)) {
+                continue;
+            }
+            client.read(desk.part())?;
+            let seen = first(index)..first(index) + visible;
+            let sees = |slot: u16| options.visible.is_none() || seen.contains(&usize::from(slot));
+            mismatches += client.mismatches(&world.ticks[tick], sees);
         }
         if tick >= warm {
             times.push(took);
-        }
-        for index in (0..count).step_by(count.div_ceil(CHECKED)) {
-            clients[index].read()?;
-            let seen = first(index)..first(index) + visible;
-            let sees = |slot: u16| options.visible.is_none() || seen.contains(&usize::from(slot));
-            mismatches += clients[index].mismatches(&world.ticks[tick], sees);
         }
     }
     ensure!(parts > 0, "too few ticks to measure");

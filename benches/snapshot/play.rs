@@ -67,6 +67,29 @@ impl<'w> Stage<'w> {
     }
 }
 
+/// What clients are told with, one after the other: as at a server, their parts are written into
+/// the same memory.
+pub(crate) struct Desk {
+    scratch: Scratch,
+    part: Vec<u8>,
+    len: usize,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self {
+            scratch: Scratch::new(),
+            part: vec![0; ROOM],
+            len: 0,
+        }
+    }
+
+    /// What was written last.
+    pub(crate) fn part(&self) -> &[u8] {
+        &self.part[..self.len]
+    }
+}
+
 /// One client: what it is told, and when it says that it has heard.
 pub(crate) struct Client {
     pub(crate) slot: ClientSlot,
@@ -74,8 +97,6 @@ pub(crate) struct Client {
     age: usize,
     view: ClientView,
     replica: Replica,
-    part: Vec<u8>,
-    len: usize,
 }
 
 impl Client {
@@ -95,8 +116,6 @@ impl Client {
             age,
             view: ClientView::new(slot, config),
             replica: Replica::new(Arc::clone(&world.schema), 1),
-            part: vec![0; ROOM],
-            len: 0,
         }
     }
 
@@ -107,24 +126,23 @@ impl Client {
         }
     }
 
-    /// Tells a frame, and says how many bytes that took and how long.
+    /// Tells a frame, and says how long that took.
     pub(crate) fn tell(
         &mut self,
         tick: usize,
         frame: &Arc<TickFrame>,
-        scratch: &mut Scratch,
-    ) -> (usize, Duration) {
+        desk: &mut Desk,
+    ) -> Duration {
         let begun = Instant::now();
-        self.view.begin(frame, scratch);
-        self.len = self
+        self.view.begin(frame, &mut desk.scratch);
+        desk.len = self
             .view
-            .write_part(tick as u64 + 1, &mut self.part, scratch);
-        (self.len, begun.elapsed())
+            .write_part(tick as u64 + 1, &mut desk.part, &mut desk.scratch);
+        begun.elapsed()
     }
 
     /// Lets the replica read what was told, and says how long that took.
-    pub(crate) fn read(&mut self) -> Result<Duration> {
-        let part = &self.part[..self.len];
+    pub(crate) fn read(&mut self, part: &[u8]) -> Result<Duration> {
         let begun = Instant::now();
         let applied = self
             .replica

@@ -1,0 +1,395 @@
+//! What of a plan fits a budget: by urgency, nobody for ever last.
+//!
+//! Adds up by the word first. Only when not everything fits is each difference an item of its own, with what it
+//! costs and how urgent it is. Knows the plan it cuts. Has no idea of datagrams.
+
+use super::super::cohort::Chunks;
+use super::super::grid::distance_squared;
+use super::super::owner::Owned;
+use super::super::priority;
+use super::super::slots::{SlotRange, slots_of};
+use super::{PlannedRange, Scratch, Sight};
+
+/// About what a place in a list costs.
+const PLACE_BITS: u32 = 4;
+/// About what the head of a part and of its lists costs.
+const HEADER_BITS: u32 = 80;
+/// About what it costs to say who enters.
+const ENTERING_BITS: u32 = 20;
+
+/// What is said of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum What {
+    /// The client holds it and may not see it any more.
+    Left,
+    /// The client may see it and does not hold it.
+    Entered,
+    /// The client holds another value of it.
+    Changed,
+}
+
+/// Something to tell, when not everything can be told.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Item {
+    pub(in super::super) slot: u16,
+    pub(in super::super) what: What,
+    bits: u32,
+    /// How old the value is that the client holds, in ticks; how long it has been lacking, in
+    /// snapshots.
+    waited: u32,
+    urgency: u32,
+    /// Whether this snapshot tells it.
+    pub(in super::super) sent: bool,
+}
+
+impl Item {
+    /// About how many bits it takes.
+    const fn cost(&self) -> u32 {
+        let place = match self.what {
+            What::Entered => PLACE_BITS + ENTERING_BITS,
+            What::Left | What::Changed => PLACE_BITS,
+        };
+        place + self.bits
+    }
+}
+
+impl Scratch {
+    /// Decides what is told within a budget of so many bytes.
+    pub(in super::super) fn select(&mut self, sight: &Sight<'_>, budget: usize) {
+        let budget = (budget as u64 * 8)
+            .saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64)
+            .saturating_sub(u64::from(sight.owner_bits()));
+        if self.bits_at_most(sight, budget) {
+            return;
+        }
+        self.itemise(sight);
+        let cost: u64 = self.items.iter().map(|item| u64::from(item.cost())).sum();
+        if cost <= budget {
+            return;
+        }
+        self.order.clear();
+        self.order.extend(0..self.items.len() as u32);
+        let items = &self.items;
+        self.order.sort_unstable_by_key(|index| {
+            (core::cmp::Reverse(items[*index as usize].urgency), *index)
+        });
+        self.items.iter_mut().for_each(|item| item.sent = false);
+        let mut left = budget;
+        for index in &self.order {
+            let index = *index as usize;
+            let cost = u64::from(self.items[index].cost());
+            if cost <= left && !is_blocked(&self.items, index) {
+                self.items[index].sent = true;
+                left -= cost;
+            }
+        }
+        for index in 0..self.items.len() {
+            if !self.items[index].sent {
+                self.leave_out(index);
+            }
+        }
+    }
+
+    /// Whether everything that the cohorts have to tell takes at most so many bits, when nobody comes
+    /// or goes and nothing is for this client alone.
+    fn cohorts_fit(&mut self, sight: &Sight<'_>, budget: u64) -> bool {
+        if self.has_moves || self.has_others {
+            return false;
+        }
+        let mut bits = 0;
+        for place in 0..self.ranges.len() {
+            self.prepare_range(place, sight.frame);
+            let (shared, _) = self.sources(&self.ranges[place], sight.frame);
+            let Some(shared) = shared else {
+                return false;
+            };
+            bits += shared.bits() as u64 + shared.lists() as u64 * u64::from(PLACE_BITS);
+        }
+        bits <= budget
+    }
+
+    /// Whether all there is to tell surely takes at most so many bits: added up by the word, as
+    /// far as it goes quickly.
+    fn bits_at_most(&mut self, sight: &Sight<'_>, budget: u64) -> bool {
+        if self.cohorts_fit(sight, budget) {
+            return true;
+        }
+        let mut bits = 0;
+        for place in 0..self.ranges.len() {
+            self.prepare_range(place, sight.frame);
+            let planned = &self.ranges[place];
+            let (shared, plain) = self.sources(planned, sight.frame);
+            let sets = &self.sets;
+            for (index, mask) in sets.masks(planned.range) {
+                let steady = sets.steady.word(index) & mask;
+                let others = sets.kept.word(index) & mask & !steady;
+                let moves = (sets.gone.word(index) | sets.new.word(index)) & mask;
+                if steady | others | moves == 0 {
+                    continue;
+                }
+                if let Some(shared) = shared {
+                    let coded = shared.coded.word(index);
+                    if coded != 0 && steady & coded == coded {
+                        let chunks = &shared.coded_chunks;
+                        bits += chunks.start(index * 64 + 64) - chunks.start(index * 64);
+                    } else {
+                        let chunk = |slot| shared.coded_chunks.chunk(slot);
+                        bits += listed_bits(chunk, index, steady & coded, 0);
+                    }
+                    let listed = steady & shared.listed.word(index);
+                    let chunk = |slot| shared.listed_chunks.chunk(slot);
+                    bits += listed_bits(chunk, index, listed, PLACE_BITS);
+                }
+                let others = others & !sets.aged.word(index);
+                if others != 0
+                    && let Some(plain) = plain.and_then(|plain| plain.within(index))
+                {
+                    let listed = others & plain.listed;
+                    let chunk = |slot| plain.chunk(slot);
+                    bits += listed_bits(chunk, index, listed, PLACE_BITS);
+                }
+                let gone = sets.gone.word(index) & mask;
+                bits += (gone.count_ones() * (PLACE_BITS + 1)) as usize;
+                let new = sets.new.word(index) & mask;
+                if new != 0
+                    && let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index)
+                {
+                    let chunk = |slot| absolute.chunk(slot);
+                    bits += listed_bits(chunk, index, new, PLACE_BITS + ENTERING_BITS);
+                }
+            }
+        }
+        bits += self.own_bits.len() + self.own.len() * PLACE_BITS as usize;
+        bits as u64 <= budget
+    }
+
+    /// Looks at each difference by itself, once per plan.
+    pub(in super::super) fn itemise(&mut self, sight: &Sight<'_>) {
+        if core::mem::replace(&mut self.itemised, true) {
+            return;
+        }
+        let mut items = core::mem::take(&mut self.items);
+        let viewpoint = sight.frame.viewpoint(sight.client);
+        let center = viewpoint.map_or([0.0; 3], |viewpoint| viewpoint.center);
+        let always = sight.own_slot();
+        for place in 0..self.ranges.len() {
+            self.prepare_range(place, sight.frame);
+            let start = items.len();
+            self.items_of(&self.ranges[place], sight, &mut |item: Item| {
+                items.push(weighed(item, sight, center, always));
+            });
+            self.ranges[place].items = start..items.len();
+        }
+        self.items = items;
+    }
+
+    /// Every difference of a range, by slot; who left a slot before who enters it.
+    fn items_of(&self, planned: &PlannedRange, sight: &Sight<'_>, push: &mut impl FnMut(Item)) {
+        let frame = sight.frame;
+        let sets = &self.sets;
+        let (shared, plain) = self.sources(planned, frame);
+        let base = sight.base(planned);
+        let item = |slot, what, bits: usize, waited| Item {
+            slot,
+            what,
+            bits: bits as u32,
+            waited,
+            urgency: 0,
+            sent: true,
+        };
+        let size = |chunks: &Chunks, slot: u16| {
+            let (start, end) = chunks.chunk(slot);
+            end - start
+        };
+        for (index, mask) in sets.masks(planned.range) {
+            let all = sets.kept.word(index) | sets.gone.word(index) | sets.new.word(index);
+            for slot in slots_of(index, all & mask) {
+                if sets.gone.contains(slot) {
+                    push(item(slot, What::Left, 1, 0));
+                }
+                if sets.new.contains(slot) {
+                    let absolute = frame.cohorts.absolute(frame, index);
+                    let chunk = absolute.map_or((0, 0), |absolute| absolute.chunk(slot));
+                    let waiting = self.waiting.binary_search_by_key(&slot, |of| of.slot);
+                    let waiting = waiting.ok().and_then(|place| self.waiting.get(place));
+                    let waited = waiting.map_or(0, |waiting| u32::from(waiting.snapshots));
+                    push(item(slot, What::Entered, chunk.1 - chunk.0, waited));
+                }
+                if !sets.kept.contains(slot) {
+                    continue;
+                }
+                let bits = if sets.aged.contains(slot) {
+                    let own = self.own.binary_search_by_key(&slot, |own| own.slot);
+                    let own = own.ok().and_then(|place| self.own.get(place));
+                    own.map(|own| own.chunk.1 - own.chunk.0)
+                } else if sets.steady.contains(slot) {
+                    shared.and_then(|shared| {
+                        if shared.coded.contains(slot) {
+                            Some(size(&shared.coded_chunks, slot))
+                        } else {
+                            let listed = shared.listed.contains(slot);
+                            listed.then(|| size(&shared.listed_chunks, slot))
+                        }
+                    })
+                } else {
+                    let plain = plain.and_then(|plain| plain.within(index));
+                    let listed = plain.filter(|plain| plain.listed >> (slot % 64) & 1 == 1);
+                    listed
+                        .map(|plain| plain.chunk(slot))
+                        .map(|(start, end)| end - start)
+                };
+                if let Some(bits) = bits {
+                    let stale = base.and_then(|base| base.stale(slot));
+                    let as_of = stale.map(|stale| stale.as_of).or(planned.base());
+                    let waited = as_of.map_or(0, |as_of| frame.tick().since(as_of));
+                    push(item(slot, What::Changed, bits, waited));
+                }
+            }
+        }
+    }
+
+    /// Does not tell an item.
+    fn leave_out(&mut self, index: usize) {
+        let Some(item) = self.items.get_mut(index) else {
+            return;
+        };
+        item.sent = false;
+        match item.what {
+            What::Entered => self.sets.withheld.insert(item.slot),
+            What::Left | What::Changed => self.sets.unsent.insert(item.slot),
+        }
+    }
+
+    /// Holds back what is least urgent in a range until about so many bits less are to be told.
+    /// Says whether there was anything.
+    pub(in super::super) fn hold_back(
+        &mut self,
+        sight: &Sight<'_>,
+        range: usize,
+        bits: usize,
+    ) -> bool {
+        self.itemise(sight);
+        let Some(items) = self.ranges.get(range).map(|planned| planned.items.clone()) else {
+            return false;
+        };
+        let mut freed = 0;
+        while freed < bits {
+            let sent = items.clone().filter(|index| self.items[*index].sent);
+            let Some(index) = sent.min_by_key(|index| self.items[*index].urgency) else {
+                break;
+            };
+            self.leave_out(index);
+            freed += self.items[index].cost() as usize;
+            if is_blocked(&self.items, index + 1) && self.items[index + 1].sent {
+                self.leave_out(index + 1);
+                freed += self.items[index + 1].cost() as usize;
+            }
+        }
+        freed > 0
+    }
+
+    /// Leaves the client's own entity out of a range when what only its owner is told may not fit so many
+    /// bits at all: else it would keep everybody else out, and then itself. Says whether it was there.
+    pub(in super::super) fn hold_back_own(
+        &mut self,
+        sight: &Sight<'_>,
+        range: usize,
+        bits: usize,
+    ) -> bool {
+        let Some(planned) = self.ranges.get(range) else {
+            return false;
+        };
+        let needs = HEADER_BITS + sight.owner_bits();
+        let owned = self.owned(planned, sight);
+        let Some(Owned { slot, .. }) = owned.filter(|_| needs as usize > bits) else {
+            return false;
+        };
+        self.itemise(sight);
+        for index in self.ranges[range].items.clone() {
+            let Item { slot: at, what, .. } = self.items[index];
+            if at == slot && what != What::Left {
+                self.leave_out(index);
+            }
+        }
+        if self.sets.kept.contains(slot) {
+            self.sets.unsent.add(slot);
+        }
+        true
+    }
+
+    /// Where to cut a planned range so that what is told of the first piece takes about so many
+    /// bits: at the slot of one of its items, not the first.
+    pub(in super::super) fn cut(
+        &mut self,
+        sight: &Sight<'_>,
+        range: usize,
+        bits: usize,
+    ) -> Option<u16> {
+        self.itemise(sight);
+        let planned = self.ranges.get(range)?;
+        let items = self.items.get(planned.items.clone())?;
+        let mut used = HEADER_BITS as usize;
+        let beyond = |item: &&Item| {
+            used += if item.sent { item.cost() as usize } else { 2 };
+            used > bits && item.slot > planned.range.first
+        };
+        items.iter().find(beyond).map(|item| item.slot)
+    }
+
+    /// Cuts a planned range in two.
+    pub(in super::super) fn split(&mut self, index: usize, [low, high]: [SlotRange; 2]) {
+        let Some(planned) = self.ranges.get(index) else {
+            return;
+        };
+        let (mut first, mut second) = (planned.clone(), planned.clone());
+        (first.range, second.range) = (low, high);
+        let items = self.items.get(planned.items.clone()).unwrap_or(&[]);
+        let middle = planned.items.start + items.partition_point(|item| item.slot < high.first);
+        first.items.end = middle;
+        second.items.start = middle;
+        self.ranges[index] = first;
+        self.ranges.insert(index + 1, second);
+    }
+}
+
+/// How many bits the chunks of some slots of a word take, with so many more for each.
+fn listed_bits(
+    chunk: impl Fn(u16) -> (usize, usize),
+    index: usize,
+    slots: u64,
+    each: u32,
+) -> usize {
+    let size = |slot| {
+        let (start, end) = chunk(slot);
+        end - start + each as usize
+    };
+    slots_of(index, slots).map(size).sum()
+}
+
+/// An item with its urgency.
+fn weighed(mut item: Item, sight: &Sight<'_>, center: [f32; 3], always: Option<u16>) -> Item {
+    let at = sight.frame.columns.position(item.slot).unwrap_or(center);
+    let distance = distance_squared(at, center);
+    item.urgency = match item.what {
+        What::Left => priority::FIRST,
+        _ if always == Some(item.slot) => priority::FIRST,
+        What::Changed => priority::of_change(distance, sight.outer, item.waited),
+        What::Entered => {
+            let every = sight.frame.snapshot_every;
+            priority::of_entering(distance, sight.outer, item.waited, every)
+        }
+    };
+    item
+}
+
+/// Whether an entity may not enter because the one before it in its slot has not been told to
+/// leave.
+fn is_blocked(items: &[Item], index: usize) -> bool {
+    let (Some(before), Some(item)) = (
+        index.checked_sub(1).and_then(|before| items.get(before)),
+        items.get(index),
+    ) else {
+        return false;
+    };
+    before.slot == item.slot && !before.sent
+}
