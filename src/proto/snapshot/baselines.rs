@@ -7,6 +7,7 @@
 //!
 //! Knows slots and ticks. Has no idea of values, bits, frames or positions.
 
+use core::iter;
 use std::collections::VecDeque;
 
 use super::codec::Lags;
@@ -179,6 +180,11 @@ impl Baselines {
             entered: entered as u16,
             deferred: deferred as u16,
         });
+    }
+
+    /// Remembers a datagram in which nobody leaves, enters or is deferred.
+    pub(super) fn record_plain(&mut self, part: Part) {
+        self.record(part, iter::empty(), iter::empty(), iter::empty());
     }
 
     /// The client has the datagram: its part of that snapshot can be a baseline now. Says whether

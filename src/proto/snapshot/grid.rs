@@ -1,8 +1,7 @@
 //! Who is near a place: entities sorted into square cells over x and y.
 //!
-//! Knows positions. Has no idea who asks, and answers with a superset: whoever asks measures. The
-//! world may be of any extent: cells are hashed into a table of about as many buckets as there are
-//! entities, after M. Teschner and others, "Optimized Spatial Hashing for Collision Detection of
+//! Knows positions. Has no idea who asks. The world may be of any extent: cells are hashed into a
+//! table of about as many buckets as there are entities, after M. Teschner and others, "Optimized Spatial Hashing for Collision Detection of
 //! Deformable Objects", 2003.
 
 use super::columns::Columns;
@@ -17,8 +16,16 @@ pub(super) struct Grid {
     cell_size: f32,
     /// Where each bucket starts in `entries`; one more than there are buckets.
     starts: Vec<u32>,
-    /// Cell and slot, by bucket.
-    entries: Vec<(Cell, u16)>,
+    /// By bucket.
+    entries: Vec<Entry>,
+}
+
+/// An entity in its cell; with its position, so that whoever measures looks nowhere else.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    cell: Cell,
+    position: [f32; 3],
+    slot: u16,
 }
 
 impl Grid {
@@ -29,10 +36,15 @@ impl Grid {
         self.starts.clear();
         self.starts.resize(buckets + 1, 0);
         self.entries.clear();
-        self.entries.resize(columns.count(), ((0, 0), 0));
+        let empty = Entry {
+            cell: (0, 0),
+            position: [0.0; 3],
+            slot: 0,
+        };
+        self.entries.resize(columns.count(), empty);
         // A counting sort: how many, where each bucket ends, then from the back.
         for slot in columns.used().iter() {
-            let bucket = self.bucket(self.cell_of(columns, slot));
+            let bucket = self.bucket(self.cell(columns.position(slot).unwrap_or_default()));
             self.starts[bucket] += 1;
         }
         let mut end = 0;
@@ -41,15 +53,19 @@ impl Grid {
             *start = end;
         }
         for slot in columns.used().iter() {
-            let cell = self.cell_of(columns, slot);
+            let position = columns.position(slot).unwrap_or_default();
+            let cell = self.cell(position);
             let bucket = self.bucket(cell);
             self.starts[bucket] -= 1;
-            self.entries[self.starts[bucket] as usize] = (cell, slot);
+            self.entries[self.starts[bucket] as usize] = Entry {
+                cell,
+                position,
+                slot,
+            };
         }
     }
 
-    fn cell_of(&self, columns: &Columns, slot: u16) -> Cell {
-        let [x, y, _] = columns.position(slot).unwrap_or_default();
+    fn cell(&self, [x, y, _]: [f32; 3]) -> Cell {
         (self.axis(x), self.axis(y))
     }
 
@@ -63,9 +79,19 @@ impl Grid {
         (mixed ^ mixed >> 13) as usize & (self.starts.len().saturating_sub(2))
     }
 
+    /// Calls `found` once for each entity within `radius` of `center`.
+    pub(super) fn near(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(u16)) {
+        let squared = radius * radius;
+        self.around(center, radius, |entry| {
+            if distance_squared(entry.position, center) <= squared {
+                found(entry.slot);
+            }
+        });
+    }
+
     /// Calls `found` once for each entity of the cells that a square around `center` touches:
     /// everybody within `radius`, and some others.
-    pub(super) fn near(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(u16)) {
+    fn around(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(&Entry)) {
         // A little more than asked for: a rounding error must never hide anybody.
         let reach =
             radius * 1.0001 + f32::EPSILON * (center[0].abs() + center[1].abs() + 1.0) * 4.0;
@@ -74,18 +100,18 @@ impl Grid {
         let cells = (i64::from(right) - i64::from(left) + 1)
             .saturating_mul(i64::from(high) - i64::from(low) + 1);
         if cells >= self.entries.len() as i64 {
-            self.entries.iter().for_each(|(_, slot)| found(*slot));
+            self.entries.iter().for_each(found);
             return;
         }
         for y in low..=high {
             for x in left..=right {
-                self.cell((x, y), &mut found);
+                self.within((x, y), &mut found);
             }
         }
     }
 
     /// Other cells may share the bucket; they are passed over.
-    fn cell(&self, cell: Cell, found: &mut impl FnMut(u16)) {
+    fn within(&self, cell: Cell, found: &mut impl FnMut(&Entry)) {
         let bucket = self.bucket(cell);
         let (Some(start), Some(end)) = (self.starts.get(bucket), self.starts.get(bucket + 1))
         else {
@@ -95,9 +121,10 @@ impl Grid {
             .entries
             .get(*start as usize..*end as usize)
             .unwrap_or(&[]);
-        for (_, slot) in entries.iter().filter(|(held, _)| *held == cell) {
-            found(*slot);
-        }
+        entries
+            .iter()
+            .filter(|entry| entry.cell == cell)
+            .for_each(found);
     }
 }
 
@@ -133,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everybody_within_the_radius_is_found_once(
+        fn those_within_the_radius_are_found_once_and_nobody_else(
             positions in prop::collection::vec(prop::array::uniform3(prop_oneof![-80.0_f32..80.0, -1e30_f32..1e30]), 0..200),
             center in prop::array::uniform3(-100.0_f32..100.0),
             radius in 0.0_f32..120.0,
@@ -148,9 +175,8 @@ mod tests {
             prop_assert!(!twice);
             for slot in columns.used().iter() {
                 let position = columns.position(slot).expect("used");
-                if distance_squared(position, center) <= radius * radius {
-                    prop_assert!(found.contains(&slot));
-                }
+                let is_near = distance_squared(position, center) <= radius * radius;
+                prop_assert_eq!(found.contains(&slot), is_near);
             }
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn visible(
     }
 }
 
-/// Adds who is within the inner radius. Whose distance decides nothing is not measured.
+/// Adds who is within the inner radius and whose distance decides anything.
 fn add_near(
     frame: &TickFrame,
     center: [f32; 3],
@@ -73,7 +73,7 @@ fn add_near(
     visible: &mut SlotSet,
 ) {
     frame.grid.near(center, inner, |slot| {
-        if !side.settles(slot) && within(&frame.columns, slot, center, inner) {
+        if !side.settles(slot) {
             visible.add(slot);
         }
     });

@@ -44,6 +44,8 @@ pub(super) struct Sets {
     pub(super) unsent: SlotSet,
     /// Of the new, the same.
     pub(super) withheld: SlotSet,
+    /// The words in which anybody is: whoever sees a corner of a large world looks at few.
+    span: Range<usize>,
 }
 
 impl Sets {
@@ -61,15 +63,23 @@ impl Sets {
         ] {
             set.clear(slots);
         }
+        self.span = 0..0;
+    }
+
+    /// Somebody is in this word.
+    #[inline]
+    fn reach(&mut self, index: usize) {
+        self.span = if self.span.is_empty() {
+            index..index + 1
+        } else {
+            self.span.start.min(index)..self.span.end.max(index + 1)
+        };
     }
 
     /// The words of a range in which somebody may be.
+    #[inline]
     pub(super) fn masks(&self, range: SlotRange) -> impl Iterator<Item = (usize, u64)> + Clone {
-        let words = |set: &SlotSet| set.words().len();
-        let words = words(&self.kept)
-            .max(words(&self.gone))
-            .max(words(&self.new));
-        range.masks().take_while(move |(index, _)| *index < words)
+        range.masks_within(self.span.clone())
     }
 }
 
@@ -217,6 +227,11 @@ impl Scratch {
         self.owner = None;
     }
 
+    /// Whether the client keeps all that it holds, is told all of it, and nobody comes.
+    pub(super) const fn is_plain(&self) -> bool {
+        !self.has_moves && !self.itemised
+    }
+
     /// Adds a range with everything that could be told of it.
     pub(super) fn plan_range(
         &mut self,
@@ -255,6 +270,10 @@ impl Scratch {
             for (index, mask) in range.masks().take_while(|(index, _)| *index < words) {
                 let held = base.map_or(0, |base| base.slots.word(index)) & mask;
                 let seen = sight.visible.word(index) & mask;
+                if held | seen == 0 {
+                    continue;
+                }
+                sets.reach(index);
                 let kept = held & seen & kept(index);
                 let all = of(steady, index) & any(earlier, index) & any(earliest, index);
                 *sets.kept.word_mut(index) |= kept;
@@ -275,7 +294,10 @@ impl Scratch {
             let words = sight.visible.words().iter().enumerate();
             let words = words.skip(usize::from(range.first) / 64);
             for ((index, mask), (_, seen)) in range.masks().zip(words) {
-                *self.sets.new.word_mut(index) |= seen & mask;
+                if seen & mask != 0 {
+                    self.sets.reach(index);
+                    *self.sets.new.word_mut(index) |= seen & mask;
+                }
             }
             self.has_moves = true;
         }
@@ -571,9 +593,7 @@ impl Scratch {
         let Sets {
             unsent, withheld, ..
         } = &self.sets;
-        let all = unsent.words().len().max(withheld.words().len());
         let rest = |(index, mask)| (unsent.word(index) | withheld.word(index)) & mask;
-        let mut words = planned.range.masks().take_while(|(index, _)| *index < all);
-        words.all(|word| rest(word) == 0)
+        !self.itemised || self.sets.masks(planned.range).all(|word| rest(word) == 0)
     }
 }

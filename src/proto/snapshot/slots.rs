@@ -31,16 +31,31 @@ impl SlotRange {
     #[inline]
     pub(super) fn masks(self) -> impl Iterator<Item = (usize, u64)> + Clone {
         let (first, last) = (usize::from(self.first) / 64, usize::from(self.last) / 64);
-        (first..=last).map(move |index| {
-            let mut mask = u64::MAX;
-            if index == first {
-                mask &= u64::MAX << (self.first % 64);
-            }
-            if index == last {
-                mask &= u64::MAX >> (63 - self.last % 64);
-            }
-            (index, mask)
-        })
+        (first..=last).map(move |index| (index, self.mask(index)))
+    }
+
+    /// The same of these words only.
+    #[inline]
+    pub(super) fn masks_within(
+        self,
+        words: core::ops::Range<usize>,
+    ) -> impl Iterator<Item = (usize, u64)> + Clone {
+        let (first, last) = (usize::from(self.first) / 64, usize::from(self.last) / 64);
+        let words = words.start.max(first)..words.end.min(last + 1);
+        words.map(move |index| (index, self.mask(index)))
+    }
+
+    /// The bits of a word that are in the range, which touches the word.
+    #[inline]
+    const fn mask(self, index: usize) -> u64 {
+        let mut mask = u64::MAX;
+        if index == self.first as usize / 64 {
+            mask &= u64::MAX << (self.first % 64);
+        }
+        if index == self.last as usize / 64 {
+            mask &= u64::MAX >> (63 - self.last % 64);
+        }
+        mask
     }
 
     /// Where the slots of the range are in an ascending list.

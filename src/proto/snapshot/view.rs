@@ -333,6 +333,12 @@ impl ClientView {
                 .owned(planned, &self.sight(frame))
                 .map(|owned| owned.slot),
         };
+        self.budget -= bytes.min(self.budget);
+        self.splits.told(planned.range, bytes);
+        if scratch.is_plain() {
+            self.baselines.record_plain(part);
+            return self.count(planned, scratch, bytes);
+        }
         let sets = &scratch.sets;
         let base = planned.base().and_then(|base| self.baselines.view(base));
         let then = planned.base().and_then(|base| frame.columns_at(base));
@@ -357,8 +363,6 @@ impl ClientView {
             deferred.into_iter(),
         );
         self.count(planned, scratch, bytes);
-        self.budget -= bytes.min(self.budget);
-        self.splits.told(planned.range, bytes);
     }
 
     /// Counts what a part told.
@@ -373,9 +377,11 @@ impl ClientView {
         self.stats.parts += 1;
         self.stats.bytes += bytes as u64;
         self.stats.changed += scratch.told as u64;
-        self.stats.entered += of(new) - of(withheld);
-        self.stats.deferred += of(unsent);
-        self.stats.withheld += of(withheld);
+        if !scratch.is_plain() {
+            self.stats.entered += of(new) - of(withheld);
+            self.stats.deferred += of(unsent);
+            self.stats.withheld += of(withheld);
+        }
         self.stats.without_baseline += u64::from(planned.choice.is_none());
         let alone = planned.choice.is_some_and(|choice| choice.cell.is_none());
         self.stats.alone += u64::from(alone);

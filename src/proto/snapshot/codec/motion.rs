@@ -143,7 +143,18 @@ impl Ways {
     fn turn(self, times: &Times) -> u64 {
         let span = i64::from(times.usual.max(1));
         let bent = self.late * span - self.early * i64::from(times.earlier);
-        (bent / span).unsigned_abs()
+        divided(bent.unsigned_abs(), span.unsigned_abs())
+    }
+}
+
+/// A quotient rounded down. Spans are tiny, and to divide by a number that the compiler knows is to multiply.
+#[inline]
+const fn divided(value: u64, span: u64) -> u64 {
+    match span {
+        0 | 1 => value,
+        2 => value / 2,
+        3 => value / 3,
+        more => value / more,
     }
 }
 
