@@ -24,7 +24,7 @@ use crate::id::ClientId;
 use crate::netsim::ProfileConditions;
 use crate::server::clock::calendar_micros;
 use crate::server::signal::Signals;
-use crate::server::{TokenIssuer, random_key};
+use crate::server::{PacketIo, TokenIssuer, random_key};
 use crate::time::TickRate;
 use crate::tools::bench::conduct::{Course, Ran, Rest, RunError, conduct};
 use crate::tools::bench::machine::Machine;
@@ -101,6 +101,9 @@ struct OwnArguments {
     /// Threads that serve the network, each with a socket
     #[arg(long, value_name = "N", default_value = "1", value_parser = value::within::<u16>(1, 64), conflicts_with = "server")]
     shards: u16,
+    /// How datagrams cross the kernel: auto, batch or portable
+    #[arg(long, value_name = "WAY", default_value = "auto", value_parser = str::parse::<PacketIo>, conflicts_with = "server")]
+    packet_io: PacketIo,
 }
 
 /// A server that runs already.
@@ -267,6 +270,7 @@ impl Target {
             tick_rate: arguments.own.tick_rate,
             snapshot_rate: arguments.own.snapshot_rate,
             shards: arguments.own.shards,
+            packet_io: arguments.own.packet_io,
             seed: arguments.seed,
             key: key.clone(),
         };
@@ -400,6 +404,7 @@ fn report(arguments: &Arguments, config: &FleetConfig, address: SocketAddr, ran:
             tick_rate: rates.0,
             snapshot_rate: rates.1,
             shards: is_own.then_some(arguments.own.shards),
+            packet_io: is_own.then_some(arguments.own.packet_io.name()),
         },
         load: LoadSheet {
             clients: arguments.clients,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::admission::AdmissionConfig;
 use super::issue::random_key;
+use super::socket::PacketIo;
 use crate::proto::channel::LinkConfig;
 use crate::proto::netcode::{Key, MAX_DATAGRAM, MAX_SERVERS};
 use crate::proto::snapshot::{FrameConfig, ViewConfig};
@@ -41,6 +42,9 @@ pub struct ServerConfig {
     pub snapshot_rate: TickRate,
     /// Threads that serve the network, each with a socket: 1 to 64. Default 1, which carries some thousand clients.
     pub shards: u16,
+    /// How datagrams cross the kernel. Whatever the system refuses is left out, so that no value keeps a server from
+    /// running. Default [`PacketIo::Auto`].
+    pub packet_io: PacketIo,
     /// The message channels, the same at both ends. Default: 0 is reliable, 1 is unreliable.
     pub link: Arc<LinkConfig>,
     /// How far clients see and how many bytes a snapshot may have.
@@ -101,6 +105,7 @@ impl ServerConfig {
             tick_rate: TickRate::HZ_60,
             snapshot_rate: TickRate::HZ_30,
             shards: 1,
+            packet_io: PacketIo::Auto,
             link: Arc::new(LinkConfig::default()),
             view: ViewConfig::default(),
             frames: FrameConfig::default(),

@@ -47,6 +47,10 @@ named! {
         EntitiesDeferred = 28, "entities_deferred", "entities whose change did not fit into a client's budget";
         EntitiesWithheld = 29, "entities_withheld", "entities that could not enter a view yet";
         CrowdLimited = 30, "crowd_limited", "datagrams of addresses without a session dropped unread: all of them together were too many";
+        ReceiveCalls = 31, "receive_calls", "system calls to read from the socket, those included that found nothing";
+        SendCalls = 32, "send_calls", "system calls to write to the socket, those included that it refused";
+        DatagramsCoalesced = 33, "datagrams_coalesced", "datagrams read that the kernel had joined with others of the same client";
+        DatagramsSegmented = 34, "datagrams_segmented", "datagrams sent as parts of one piece that the kernel cut for one client";
     }
 }
 

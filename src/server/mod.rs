@@ -29,5 +29,6 @@ mod tick;
 pub use config::{ConfigError, MAX_CLIENTS, MAX_SHARDS, ServerConfig};
 pub use control::{ClientState, ServerControl, ServerHandle, Standing};
 pub use issue::{IssueError, TokenIssuer, random_key};
+pub use socket::PacketIo;
 pub use start::{Server, ServerError};
 pub use tick::FrameHook;

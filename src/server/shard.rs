@@ -16,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -25,7 +24,7 @@ pub(super) use self::core::{Command, Core};
 use super::admission::AdmissionConfig;
 use super::clock::{ServerClock, calendar};
 use super::metrics::Counter;
-use super::socket::{Batch, RECEIVE_BUFFER, SendQueue, receive_batch};
+use super::socket::{Batch, Mechanisms, SendQueue, ShardSocket};
 use crate::proto::snapshot::TickFrame;
 use crate::time::Timestamp;
 
@@ -48,6 +47,7 @@ pub(super) type Stop = Option<Arc<str>>;
 pub(super) struct Shard {
     pub(super) core: Core,
     pub(super) socket: StdSocket,
+    pub(super) mechanisms: Mechanisms,
     pub(super) clock: ServerClock,
     pub(super) frames: watch::Receiver<Option<Arc<TickFrame>>>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -79,11 +79,8 @@ impl Shard {
     }
 
     async fn serve(mut self) -> io::Result<()> {
-        let socket = UdpSocket::from_std(self.socket.try_clone()?)?;
-        // Until writability was seen once, every attempt to send is answered with "would block".
-        socket.writable().await?;
+        let mut socket = ShardSocket::new(self.socket.try_clone()?, self.mechanisms).await?;
         let mut queue = SendQueue::new(socket.local_addr()?);
-        let mut buffer = Box::new([0; RECEIVE_BUFFER]);
         let mut timer = pin!(sleep(TIMER));
         let mut is_idle = false;
         self.core.set_wall_clock(calendar());
@@ -124,7 +121,7 @@ impl Shard {
                     self.core.survey();
                 }
                 Wake::Socket => {
-                    let batch = receive_batch(&socket, &mut buffer, |from, datagram| {
+                    let batch = socket.receive(|from, datagram| {
                         self.core.receive(now, from, datagram);
                     });
                     self.count_received(batch);
@@ -137,7 +134,7 @@ impl Shard {
                 let rest = if is_idle { IDLE_TIMER } else { TIMER };
                 timer.as_mut().reset(Instant::now() + rest);
             }
-            self.transmit(now, &socket, &mut queue);
+            self.transmit(now, &mut socket, &mut queue);
             if deadline.is_some_and(|deadline| self.is_over(now, deadline, &queue)) {
                 self.core.mirror();
                 return Ok(());
@@ -157,7 +154,7 @@ impl Shard {
     }
 
     /// Sends what is due until there is no more or the socket takes no more.
-    fn transmit(&mut self, now: Timestamp, socket: &UdpSocket, queue: &mut SendQueue) {
+    fn transmit(&mut self, now: Timestamp, socket: &mut ShardSocket, queue: &mut SendQueue) {
         loop {
             let mut is_dry = false;
             while queue.has_room() && !is_dry {
@@ -165,7 +162,7 @@ impl Shard {
                     .push(|buffer| self.core.poll_transmit(now, buffer))
                     .is_none();
             }
-            let batch = queue.flush(socket);
+            let batch = socket.flush(queue);
             self.count_sent(batch);
             if is_dry || batch.would_block {
                 return;
@@ -189,6 +186,8 @@ impl Shard {
         metrics.add(Counter::DatagramsReceived, batch.datagrams);
         metrics.add(Counter::BytesReceived, batch.bytes);
         metrics.add(Counter::ReceiveErrors, batch.errors);
+        metrics.add(Counter::ReceiveCalls, batch.calls);
+        metrics.add(Counter::DatagramsCoalesced, batch.joined);
     }
 
     fn count_sent(&self, batch: Batch) {
@@ -200,5 +199,7 @@ impl Shard {
         metrics.add(Counter::BytesSent, batch.bytes);
         metrics.add(Counter::SendErrors, batch.errors);
         metrics.add(Counter::SendStalls, u64::from(batch.would_block));
+        metrics.add(Counter::SendCalls, batch.calls);
+        metrics.add(Counter::DatagramsSegmented, batch.joined);
     }
 }

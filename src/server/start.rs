@@ -21,6 +21,7 @@ use super::directory::Directory;
 use super::issue::{TokenIssuer, randomness};
 use super::metrics::{ServerStats, ShardMetrics};
 use super::shard::{Command, Core, Shard};
+use super::socket::Mechanisms;
 use super::tick::{FrameHook, Outlet, TickLoop, TickMetrics};
 use super::{socket, tick};
 use crate::game::{Game, Simulation, SimulationConfig};
@@ -141,6 +142,7 @@ impl<G: Game> Server<G> {
         };
         let (link, snapshot_every) = (Arc::clone(&self.config.link), self.config.snapshot_every());
         let mut inboxes = Vec::new();
+        let mechanisms = Mechanisms::detect(self.config.packet_io);
         for (((index, endpoint), socket), commands) in
             (0..).zip(self.endpoints).zip(self.sockets).zip(ends)
         {
@@ -158,6 +160,7 @@ impl<G: Game> Server<G> {
                     (Arc::clone(&link), snapshot_every),
                 ),
                 socket,
+                mechanisms,
                 clock,
                 frames: frames.subscribe(),
                 commands,

@@ -13,7 +13,7 @@ use crate::cli::value::{self, within};
 use crate::cli::{DEFAULT_ADMIN, DEFAULT_LISTEN};
 use crate::proto::netcode::Key;
 use crate::server::admission::Allowance;
-use crate::server::{MAX_CLIENTS, MAX_SHARDS};
+use crate::server::{MAX_CLIENTS, MAX_SHARDS, PacketIo};
 use crate::time::TickRate;
 
 /// Makes the struct of typed values and the table of rows from one list.
@@ -88,6 +88,8 @@ settings! {
             protocol_id: u64 = Row::one("N").default("0x7469636b61726e61"), one(value::number);
             /// Threads that serve the network, each with a socket
             shards: u16 = Row::one("N").default("1"), one(within(1, u64::from(MAX_SHARDS)));
+            /// How datagrams cross the kernel: auto, batch or portable
+            packet_io: PacketIo = Row::one("WAY").default("auto"), one(str::parse);
         }
         "World": {
             /// Places for clients

@@ -1,30 +1,57 @@
-//! What waits to be sent: made by the endpoint in place, taken by the socket in order.
+//! What waits to be sent: written by the endpoint where it stays, taken by the socket in order.
+//!
+//! Knows bytes, addresses and their order. Calls nobody.
 
-use std::io;
 use std::net::SocketAddr;
 
-use super::{BATCH, Batch};
+use super::BATCH;
 
-/// The datagrams that wait for the socket: a ring of fixed size, in order, nothing allocated after the
-/// start.
+/// The most segments the kernel takes at once (`UDP_MAX_SEGMENTS` was 64 when it began).
+const MAX_SEGMENTS: usize = 64;
+
+/// The most bytes one send may have: an IPv4 packet without its headers.
+const MAX_RUN_BYTES: usize = 65_535 - 20 - 8;
+
+/// The datagrams that wait for the socket, in order, one behind the other in one piece of memory. Nothing is
+/// allocated after the start.
 ///
 /// A datagram goes straight to the kernel while it takes them. When its buffer is full the rest waits here, and
 /// when this is full too the producer is to stop: a datagram that was never made can still be made later,
 /// with newer content.
+///
+/// There is no gap between two datagrams, so that several to one receiver can be given to the kernel as one. Room
+/// becomes free when all have left: while the kernel takes none there is no use in making more.
 #[derive(Debug)]
 pub struct SendQueue {
     /// The socket is dual-stack: IPv4 receivers are written as `::ffff:a.b.c.d`.
     mapped: bool,
-    slots: Vec<Waiting>,
+    arena: Box<[u8]>,
+    /// Up to [`BATCH`], in order; those before `first` have left.
+    waiting: Vec<Waiting>,
     first: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    to: SocketAddr,
+    start: usize,
     length: usize,
 }
 
-#[derive(Debug, Clone)]
-struct Waiting {
-    to: SocketAddr,
-    length: usize,
-    bytes: [u8; SendQueue::DATAGRAM],
+impl Waiting {
+    const fn end(&self) -> usize {
+        self.start + self.length
+    }
+}
+
+/// Datagrams to one receiver that lie one behind the other, all of one size; the last may be shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run<'q> {
+    pub(super) to: SocketAddr,
+    pub(super) bytes: &'q [u8],
+    /// Of each but the last.
+    pub(super) size: usize,
+    pub(super) count: usize,
 }
 
 impl SendQueue {
@@ -34,29 +61,24 @@ impl SendQueue {
     /// A queue for the socket bound to `local`.
     #[must_use]
     pub fn new(local: SocketAddr) -> Self {
-        let empty = Waiting {
-            to: local,
-            length: 0,
-            bytes: [0; Self::DATAGRAM],
-        };
         Self {
             mapped: local.is_ipv6(),
-            slots: vec![empty; BATCH],
+            arena: vec![0; BATCH * Self::DATAGRAM].into(),
+            waiting: Vec::with_capacity(BATCH),
             first: 0,
-            length: 0,
         }
     }
 
     /// Whether another datagram can be taken.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.length < self.slots.len()
+        self.waiting.len() < BATCH
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.first == self.waiting.len()
     }
 
     /// Offers the next free buffer to `write`, which says to whom and how long, and keeps it in line.
@@ -69,37 +91,62 @@ impl SendQueue {
         if !self.has_room() {
             return None;
         }
-        let index = (self.first + self.length) % self.slots.len();
-        let slot = self.slots.get_mut(index)?;
-        let (to, length) = write(&mut slot.bytes)?;
-        slot.to = if self.mapped { mapped(to) } else { to };
-        slot.length = length.min(Self::DATAGRAM);
-        self.length += 1;
+        let start = self.waiting.last().map_or(0, Waiting::end);
+        let buffer = self.arena.get_mut(start..start + Self::DATAGRAM)?;
+        let (to, length) = write(buffer)?;
+        self.waiting.push(Waiting {
+            to: if self.mapped { mapped(to) } else { to },
+            start,
+            length: length.min(Self::DATAGRAM),
+        });
         Some(())
     }
 
-    /// Sends what waits until the socket takes no more.
-    ///
-    /// A receiver that cannot be reached costs its own datagram and nobody else's.
-    pub fn flush(&mut self, socket: &tokio::net::UdpSocket) -> Batch {
-        let mut batch = Batch::default();
-        while let Some(waiting) = self.slots.get(self.first).filter(|_| self.length > 0) {
-            let datagram = waiting.bytes.get(..waiting.length).unwrap_or(&[]);
-            match socket.try_send_to(datagram, waiting.to) {
-                Ok(length) => {
-                    batch.datagrams += 1;
-                    batch.bytes += length as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    batch.would_block = true;
-                    return batch;
-                }
-                Err(_) => batch.errors += 1,
+    /// What waits, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.rest().iter().map(|it| (it.to, self.bytes(it)))
+    }
+
+    /// The longest run from the place that is so many behind the front.
+    pub(super) fn run(&self, behind: usize) -> Option<Run<'_>> {
+        let rest = self.rest().get(behind..)?;
+        let (first, mut last) = (rest.first()?, rest.first()?);
+        let mut count = 1;
+        for next in rest.iter().skip(1).take(MAX_SEGMENTS - 1) {
+            let fits = next.to == first.to
+                && (1..=first.length).contains(&next.length)
+                && last.length == first.length
+                && next.end() - first.start <= MAX_RUN_BYTES;
+            if !fits {
+                break;
             }
-            self.first = (self.first + 1) % self.slots.len();
-            self.length -= 1;
+            (last, count) = (next, count + 1);
         }
-        batch
+        let bytes = self.arena.get(first.start..last.end())?;
+        let (to, size) = (first.to, first.length);
+        Some(Run {
+            to,
+            bytes,
+            size,
+            count,
+        })
+    }
+
+    /// The first `count` have left.
+    pub(super) fn leave(&mut self, count: usize) {
+        self.first = self.waiting.len().min(self.first + count);
+        if self.is_empty() {
+            self.waiting.clear();
+            self.first = 0;
+        }
+    }
+
+    fn rest(&self) -> &[Waiting] {
+        self.waiting.get(self.first..).unwrap_or(&[])
+    }
+
+    fn bytes(&self, of: &Waiting) -> &[u8] {
+        self.arena.get(of.start..of.end()).unwrap_or(&[])
     }
 }
 

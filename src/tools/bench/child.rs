@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::proto::netcode::Key;
+use crate::server::PacketIo;
 use crate::time::TickRate;
 
 /// A server that does not serve after this time will not.
@@ -38,6 +39,8 @@ pub struct ServerOrder {
     pub snapshot_rate: TickRate,
     /// Threads that serve the network.
     pub shards: u16,
+    /// How datagrams cross the kernel.
+    pub packet_io: PacketIo,
     /// Where the world begins.
     pub seed: u64,
     /// The key of this run.
@@ -221,6 +224,7 @@ fn command(program: &Path, order: &ServerOrder) -> Command {
         .args(["--tick-rate", &order.tick_rate.hz().to_string()])
         .args(["--snapshot-rate", &order.snapshot_rate.hz().to_string()])
         .args(["--shards", &order.shards.to_string()])
+        .args(["--packet-io", order.packet_io.name()])
         .args(["--seed", &order.seed.to_string()])
         .args([
             "--log-format",
@@ -262,6 +266,7 @@ mod tests {
             tick_rate: TickRate::HZ_60,
             snapshot_rate: TickRate::HZ_30,
             shards: 1,
+            packet_io: PacketIo::Auto,
             seed: 1,
             key: Key::from_bytes([0x5e; 32]),
         }

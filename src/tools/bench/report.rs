@@ -60,6 +60,8 @@ pub struct ServerSheet {
     pub snapshot_rate: u16,
     /// Threads that serve the network, where that is known.
     pub shards: Option<u16>,
+    /// How datagrams were to cross the kernel, where that is known.
+    pub packet_io: Option<&'static str>,
 }
 
 /// With what it was tested.
@@ -587,6 +589,7 @@ pub(super) mod tests {
                 tick_rate: 60,
                 snapshot_rate: 30,
                 shards: Some(1),
+                packet_io: Some("auto"),
             },
             load: LoadSheet {
                 clients: 100,

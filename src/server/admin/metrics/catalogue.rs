@@ -313,6 +313,14 @@ pub const CATALOGUE: &[Metric] = &[
         "Errors of the socket, each of one peer",
         |it| by_shard_and(it, "direction", &[
             ("received", Counter::ReceiveErrors), ("sent", Counter::SendErrors)])),
+    metric(Count, "tickwire_network_calls_total", &["direction", "shard"],
+        "System calls for these datagrams, those included that moved none",
+        |it| by_shard_and(it, "direction", &[
+            ("received", Counter::ReceiveCalls), ("sent", Counter::SendCalls)])),
+    metric(Count, "tickwire_network_joined_total", &["direction", "shard"],
+        "Datagrams that the kernel had joined with others of the same client (GRO), or cut from one piece (GSO)",
+        |it| by_shard_and(it, "direction", &[
+            ("received", Counter::DatagramsCoalesced), ("sent", Counter::DatagramsSegmented)])),
     metric(Count, "tickwire_send_stalls_total", &["shard"],
         "Times the socket's send buffer was full",
         |it| by_shard(it, |shard| shard.get(Counter::SendStalls))),
