@@ -1,9 +1,12 @@
-//! Once warm, a snapshot asks the allocator for nothing: at neither end.
+//! Once warm, a snapshot asks the allocator for nothing: at neither end. Nor does a socket (`packets`).
 //!
 //! A world of bodies, some moving and some at rest, is told to clients who see different parts of it
 //! and acknowledge with different delays. After a while every buffer has its size.
 
 #![expect(clippy::expect_used, reason = "a test says what it found")]
+
+#[cfg(feature = "server")]
+mod packets;
 
 use std::sync::Arc;
 
