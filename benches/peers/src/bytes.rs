@@ -16,16 +16,6 @@ impl Template {
         room[4..8].copy_from_slice(&(tick as u32).to_le_bytes());
         self.0.len()
     }
-
-    pub(crate) fn to_vec(&self, client: usize, tick: u64) -> Vec<u8> {
-        let mut bytes = vec![0; self.0.len()];
-        self.write(&mut bytes, client, tick);
-        bytes
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// The client whose bytes these are.
