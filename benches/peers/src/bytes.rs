@@ -16,6 +16,12 @@ impl Template {
         room[4..8].copy_from_slice(&(tick as u32).to_le_bytes());
         self.0.len()
     }
+
+    pub(crate) fn to_vec(&self, client: usize, tick: u64) -> Vec<u8> {
+        let mut bytes = vec![0; self.0.len()];
+        self.write(&mut bytes, client, tick);
+        bytes
+    }
 }
 
 /// The client whose bytes these are.

@@ -1,7 +1,12 @@
 //! Who is compared, each in a file of its own behind one trait.
 
+mod enet;
+mod quinn;
 mod raw;
+mod renet;
+mod renetcode;
 mod session;
+mod whole;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -45,6 +50,11 @@ pub(crate) const PEERS: &[&dyn Peer] = &[
         dont_fragment: true,
     },
     &session::Session,
+    &whole::Whole,
+    &enet::Enet,
+    &renetcode::Renetcode,
+    &renet::Renet,
+    &quinn::Quinn,
 ];
 
 /// The peer of that name.
