@@ -25,9 +25,9 @@ use super::{Outcome, Peer};
 use crate::bytes::Template;
 use crate::job::{Job, Loaded, Phase, Served, TICK, Word};
 use crate::load::{Ledger, SLOTS, of_slot};
+use crate::machine;
 use crate::server::Meter;
 use crate::sockets::{self, Traffic};
-use crate::machine;
 
 /// So many handshakes are under way at once.
 const AT_ONCE: usize = 16;
@@ -53,13 +53,20 @@ impl Peer for Quinn {
 }
 
 fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     LocalSet::new().block_on(&runtime, work)
 }
 
 fn endpoint(server: Option<ServerConfig>) -> Outcome<Endpoint> {
     let socket = sockets::open(Ipv4Addr::LOCALHOST)?;
-    Ok(Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime))?)
+    Ok(Endpoint::new(
+        EndpointConfig::default(),
+        server,
+        socket,
+        Arc::new(TokioRuntime),
+    )?)
 }
 
 fn transport() -> Arc<TransportConfig> {
@@ -156,7 +163,12 @@ async fn serve(job: Job) -> Outcome<Served> {
     let clients: Connections = Rc::default();
     let inputs: Rc<Cell<u64>> = Rc::default();
     Word::Listening(endpoint.local_addr()?.port()).say();
-    spawn_local(accept(endpoint.clone(), Rc::clone(&clients), Rc::clone(&inputs), job.input));
+    spawn_local(accept(
+        endpoint.clone(),
+        Rc::clone(&clients),
+        Rc::clone(&inputs),
+        job.input,
+    ));
     let snapshot = Template::new(job.bytes);
     let start = machine::now();
     for tick in 1.. {
@@ -244,5 +256,9 @@ async fn load(job: Job, server: SocketAddr) -> Outcome<Loaded> {
 }
 
 async fn connect(endpoint: &Endpoint, config: ClientConfig, to: SocketAddr) -> Option<Connection> {
-    endpoint.connect_with(config, to, "localhost").ok()?.await.ok()
+    endpoint
+        .connect_with(config, to, "localhost")
+        .ok()?
+        .await
+        .ok()
 }

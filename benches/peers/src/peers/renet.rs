@@ -7,7 +7,7 @@ use std::time::Duration;
 use renet::{ConnectionConfig, DefaultChannel, RenetClient, RenetServer};
 use renet_netcode::NetcodeServerTransport;
 
-use super::renetcode::{MOST, config};
+use super::renetcode::{Heard, MOST, config};
 use super::{Outcome, Peer};
 use crate::bytes::Template;
 use crate::job::{Job, Loaded, Served, TICK};
@@ -36,6 +36,7 @@ impl Peer for Renet {
         let mut server = Server {
             renet: RenetServer::new(ConnectionConfig::default()),
             transport: NetcodeServerTransport::new(config(job, local), socket)?,
+            clients: Heard::default(),
             snapshot: Template::new(job.bytes),
             input: job.input,
             updated: machine::now(),
@@ -61,6 +62,7 @@ impl Peer for Renet {
 struct Server {
     renet: RenetServer,
     transport: NetcodeServerTransport,
+    clients: Heard,
     snapshot: Template,
     input: usize,
     updated: u64,
@@ -76,23 +78,25 @@ impl TickServer for Server {
         while self.renet.get_event().is_some() {}
         let mut inputs = 0;
         for client in self.renet.clients_id() {
-            while let Some(message) =
-                self.renet.receive_message(client, DefaultChannel::Unreliable)
+            while let Some(message) = self
+                .renet
+                .receive_message(client, DefaultChannel::Unreliable)
             {
                 inputs += u64::from(message.len() == self.input);
+                self.clients.heard(client);
             }
         }
         inputs
     }
 
     fn broadcast(&mut self, _: u64, tick: u64) -> u64 {
-        let clients = self.renet.clients_id();
-        for client in &clients {
+        for client in &self.clients.0 {
             let snapshot = self.snapshot.to_vec(*client as usize, tick);
-            self.renet.send_message(*client, DefaultChannel::Unreliable, snapshot);
+            self.renet
+                .send_message(*client, DefaultChannel::Unreliable, snapshot);
         }
         self.transport.send_packets(&mut self.renet);
-        clients.len() as u64
+        self.clients.0.len() as u64
     }
 }
 

@@ -38,7 +38,7 @@ impl Peer for Renetcode {
         let mut server = Server {
             netcode: NetcodeServer::new(config(job, local)),
             socket,
-            clients: Vec::new(),
+            clients: Heard::default(),
             snapshot: Template::new(job.bytes),
             input: job.input,
             updated: machine::now(),
@@ -63,10 +63,29 @@ pub(super) fn config(job: &Job, local: SocketAddr) -> ServerConfig {
     }
 }
 
+/// The ids of the clients that have spoken in their session.
+///
+/// Nobody else is sent a snapshot: the first packet of a session, which tells the client that it is connected, has a sequence number of
+/// no bytes and is ignored by implementations that keep to the standard. The next one comes after a silence.
+#[derive(Default)]
+pub(super) struct Heard(pub(super) Vec<u64>, Vec<bool>);
+
+impl Heard {
+    pub(super) fn heard(&mut self, client: u64) {
+        let place = client as usize;
+        if place >= self.1.len() {
+            self.1.resize(place + 1, false);
+        }
+        if !std::mem::replace(&mut self.1[place], true) {
+            self.0.push(client);
+        }
+    }
+}
+
 struct Server {
     netcode: NetcodeServer,
     socket: UdpSocket,
-    clients: Vec<u64>,
+    clients: Heard,
     snapshot: Template,
     input: usize,
     updated: u64,
@@ -74,25 +93,19 @@ struct Server {
 
 impl TickServer for Server {
     fn drain(&mut self, now: u64) -> u64 {
-        self.netcode.update(Duration::from_nanos(now - self.updated));
+        self.netcode
+            .update(Duration::from_nanos(now - self.updated));
         self.updated = now;
         let mut inputs = 0;
         let mut buffer = [0; ROOM];
         while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
             match self.netcode.process_packet(from, &mut buffer[..len]) {
-                ServerResult::Payload { payload, .. } => {
+                ServerResult::Payload { client_id, payload } => {
                     inputs += u64::from(payload.len() == self.input);
+                    self.clients.heard(client_id);
                 }
-                ServerResult::PacketToSend { addr, payload } => {
-                    let _ = self.socket.send_to(payload, addr);
-                }
-                ServerResult::ClientConnected {
-                    client_id,
-                    addr,
-                    payload,
-                    ..
-                } => {
-                    self.clients.push(client_id);
+                ServerResult::PacketToSend { addr, payload }
+                | ServerResult::ClientConnected { addr, payload, .. } => {
                     let _ = self.socket.send_to(payload, addr);
                 }
                 _ => {}
@@ -110,9 +123,11 @@ impl TickServer for Server {
     fn broadcast(&mut self, _: u64, tick: u64) -> u64 {
         let mut sent = 0;
         let mut snapshot = [0; ROOM];
-        for client in &self.clients {
+        for client in &self.clients.0 {
             let len = self.snapshot.write(&mut snapshot, *client as usize, tick);
-            if let Ok((to, packet)) = self.netcode.generate_payload_packet(*client, &snapshot[..len])
+            if let Ok((to, packet)) = self
+                .netcode
+                .generate_payload_packet(*client, &snapshot[..len])
             {
                 sent += u64::from(self.socket.send_to(packet, to).is_ok());
             }

@@ -211,7 +211,9 @@ impl Crowd for Players {
         self.socket.drain(|number, datagram| {
             received += 1;
             if let Some(player) = players.get_mut(number) {
-                player.endpoint.handle_datagram(timestamp(now), server, datagram);
+                player
+                    .endpoint
+                    .handle_datagram(timestamp(now), server, datagram);
                 player.hear(now);
             }
         });
