@@ -204,8 +204,13 @@ fn what_is_no_tables_for_the_arena_is_refused_wherever_it_is_named() {
     let text = scratch.file("notes.txt", "no tables");
     let missing = name(&scratch.path().join("missing"));
     let cut = beginning(&scratch, &tables, "cut.tables", |_| 12);
+    // Sparse: it takes no room, and would take 17 MiB of memory to read.
+    let long = scratch.file("long.tables", "");
+    let sparse = std::fs::File::options().write(true).open(&long);
+    sparse.and_then(|file| file.set_len(17 << 20)).expect("set");
     let serve = ["serve", "--admin", "off", "--listen", "127.0.0.1:0"];
     for (file, part) in [
+        (&long, "longer than 16 MiB"),
         (&tables, "made for another schema"),
         (&text, "these are no tables"),
         (&missing, "No such file"),
