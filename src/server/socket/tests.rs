@@ -54,6 +54,11 @@ fn in_every_way<F: Future<Output = ()>>(conversation: impl Fn(Mechanisms) -> F) 
     }
 }
 
+/// A socket that is not ours.
+fn plain() -> std::net::UdpSocket {
+    open(address(LOOPBACK), 1).expect("opens").remove(0)
+}
+
 async fn socket(text: &str, way: Mechanisms) -> ShardSocket {
     let socket = open(address(text), 1).expect("opens").remove(0);
     ShardSocket::new(socket, way).await.expect("registers")
@@ -135,7 +140,7 @@ fn datagrams_arrive_in_order_with_their_sender() {
                 .map(|number| (from, number, 1 + usize::from(number)))
                 .collect()
         };
-        let thirds = |number: &u8| number % 3 == 0;
+        let thirds = |number: &u8| number.is_multiple_of(3);
         assert_eq!(read(&mut other, 20).await, expected(&thirds));
         assert_eq!(read(&mut right, 40).await, expected(&|it| !thirds(it)));
     });
@@ -233,7 +238,7 @@ fn what_the_kernel_joins_is_counted_and_told_apart() {
 fn a_datagram_that_is_too_long_or_empty_is_handed_on_as_such() {
     in_every_way(async |way| {
         let mut right = socket(LOOPBACK, way).await;
-        let left = std::net::UdpSocket::bind(LOOPBACK).expect("binds");
+        let left = plain();
         for length in [60_000, 0, RECEIVE_BUFFER + 1, RECEIVE_BUFFER, 5] {
             let sent = left.send_to(&vec![9; length], bound(&right));
             assert_eq!(sent.expect("sent"), length);
@@ -251,7 +256,7 @@ fn a_datagram_that_is_too_long_or_empty_is_handed_on_as_such() {
 fn a_socket_that_is_read_dry_wakes_for_what_comes_next() {
     in_every_way(async |way| {
         let mut right = socket(LOOPBACK, way).await;
-        let left = std::net::UdpSocket::bind(LOOPBACK).expect("binds");
+        let left = plain();
         for turn in 0..5 {
             left.send_to(&[turn; 3], bound(&right)).expect("sent");
             assert_eq!(read(&mut right, 1).await[0].1, turn);
@@ -265,7 +270,7 @@ fn a_socket_that_is_read_dry_wakes_for_what_comes_next() {
 fn one_turn_reads_about_a_batch_and_leaves_the_rest_for_the_next() {
     in_every_way(async |way| {
         let mut right = socket(LOOPBACK, way).await;
-        let left = std::net::UdpSocket::bind(LOOPBACK).expect("binds");
+        let left = plain();
         for _ in 0..3 * BATCH {
             left.send_to(&[1], bound(&right)).expect("sent");
         }
