@@ -40,6 +40,12 @@ const SURVEY_TIMERS: usize = 200;
 /// Commands that are carried out before datagrams get a turn.
 const COMMANDS_AT_ONCE: usize = 256;
 
+/// Datagrams that are read before a frame is served: what each session may send in a tick (see
+/// [`AdmissionConfig::player_datagrams`]), and some of strangers.
+const fn heard_before_a_frame(sessions: usize) -> u64 {
+    4 * sessions as u64 + 1_024
+}
+
 /// That the server stops, and what clients are told; `None` while it runs.
 pub(super) type Stop = Option<Arc<str>>;
 
@@ -59,10 +65,10 @@ pub(super) struct Shard {
 /// What woke a shard.
 enum Wake {
     Stop,
-    Frame,
     Limits,
     Command(Command),
     Timer,
+    Frame,
     Socket,
 }
 
@@ -89,44 +95,23 @@ impl Shard {
             let wake = tokio::select! {
                 biased;
                 _ = self.stop.changed(), if deadline.is_none() => Wake::Stop,
+                Ok(()) = self.limits.changed() => Wake::Limits,
+                Some(command) = self.commands.recv() => Wake::Command(command),
+                () = &mut timer => Wake::Timer,
+                // Behind what is rare: to a shard that is late there is always a next frame.
                 changed = self.frames.changed(), if deadline.is_none() => {
                     // Without a tick loop there is nothing to serve.
                     if changed.is_ok() { Wake::Frame } else { Wake::Stop }
                 }
-                Ok(()) = self.limits.changed() => Wake::Limits,
-                Some(command) = self.commands.recv() => Wake::Command(command),
-                () = &mut timer => Wake::Timer,
                 _ = socket.writable(), if !queue.is_empty() => Wake::Socket,
                 _ = socket.readable() => Wake::Socket,
             };
             let now = self.clock.now();
             let is_timer = matches!(wake, Wake::Timer);
-            match wake {
-                Wake::Stop => {
-                    let text = self.stop.borrow_and_update().clone();
-                    self.core.stop(now, text.as_deref().unwrap_or(""));
-                    deadline = Some(now + self.drain_timeout);
-                }
-                Wake::Frame => {
-                    let frame = self.frames.borrow_and_update().clone();
-                    if let Some(frame) = frame {
-                        self.core.publish(now, frame);
-                    }
-                }
-                Wake::Limits => self.core.set_limits(*self.limits.borrow_and_update()),
-                Wake::Command(command) => self.carry_out(now, command),
-                Wake::Timer => {
-                    self.core.set_wall_clock(calendar());
-                    self.core.mirror();
-                    self.core.survey();
-                }
-                Wake::Socket => {
-                    let batch = socket.receive(|from, datagram| {
-                        self.core.receive(now, from, datagram);
-                    });
-                    self.count_received(batch);
-                }
+            if matches!(wake, Wake::Stop) {
+                deadline = Some(now + self.drain_timeout);
             }
+            self.attend(wake, now, &mut socket);
             self.core.settle(now);
             let has_work = !self.core.is_empty();
             if is_timer || (is_idle && has_work) {
@@ -140,6 +125,57 @@ impl Shard {
                 return Ok(());
             }
         }
+    }
+
+    /// Does what a wake asks for; what is to be sent for it is sent later.
+    fn attend(&mut self, wake: Wake, now: Timestamp, socket: &mut ShardSocket) {
+        match wake {
+            Wake::Stop => {
+                let text = self.stop.borrow_and_update().clone();
+                self.core.stop(now, text.as_deref().unwrap_or(""));
+            }
+            Wake::Limits => self.core.set_limits(*self.limits.borrow_and_update()),
+            Wake::Command(command) => self.carry_out(now, command),
+            Wake::Timer => {
+                self.core.set_wall_clock(calendar());
+                self.core.mirror();
+                self.core.survey();
+            }
+            Wake::Frame => {
+                self.hear(now, socket);
+                let frame = self.frames.borrow_and_update().clone();
+                if let Some(frame) = frame {
+                    self.core.publish(now, frame);
+                }
+            }
+            Wake::Socket => {
+                self.receive(now, socket);
+            }
+        }
+    }
+
+    /// Takes in what clients said while the last frame was served.
+    ///
+    /// A shard for which a frame is as much work as a tick is long would otherwise never read again. Without
+    /// acknowledgements every snapshot is told from nothing, which is the most work there is: it would stay late for ever.
+    fn hear(&mut self, now: Timestamp, socket: &mut ShardSocket) {
+        let most = heard_before_a_frame(self.core.len());
+        let mut heard = 0;
+        while heard < most {
+            let batch = self.receive(now, socket);
+            heard += batch.datagrams + batch.errors;
+            if batch.would_block {
+                return;
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Timestamp, socket: &mut ShardSocket) -> Batch {
+        let batch = socket.receive(|from, datagram| {
+            self.core.receive(now, from, datagram);
+        });
+        self.count_received(batch);
+        batch
     }
 
     /// Carries out a command and those behind it, some at a time.

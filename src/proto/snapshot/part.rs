@@ -54,7 +54,7 @@ use super::frame::{TickFrame, age};
 use super::plan::{Own, Sets};
 use super::rejection::Rejection;
 use super::schema::Schema;
-use super::slots::{SlotRange, slots_of};
+use super::slots::{SlotRange, population, slots_of};
 use crate::proto::wire::{BitBuffer, BitReader, widen};
 use crate::time::Tick;
 
@@ -316,7 +316,7 @@ impl Body<'_> {
             if told == 0 {
                 continue;
             }
-            count += told.count_ones() as usize;
+            count += population(told) as usize;
             if told == coded {
                 add(
                     chunks.start(index * 64),
@@ -436,7 +436,7 @@ impl Body<'_> {
             let stays = held & !(sets.gone.word(index) & !unsent);
             for slot in slots_of(index, stays & unsent) {
                 let lower = stays & ((1 << (slot % 64)) - 1);
-                let place = places + lower.count_ones();
+                let place = places + population(lower);
                 open = match open {
                     Some((start, end)) if end == place => Some((start, place + 1)),
                     before => {
@@ -447,7 +447,7 @@ impl Body<'_> {
                     }
                 };
             }
-            places += stays.count_ones();
+            places += population(stays);
         }
         if let Some((start, end)) = open {
             run(start, end);
@@ -491,17 +491,6 @@ fn write_list(
         before += population(members);
     }
     count
-}
-
-/// How many bits are set. A program for any x86-64 counts them in a dozen steps, and most words here are
-/// empty or full.
-#[inline]
-const fn population(word: u64) -> u32 {
-    match word {
-        0 => 0,
-        u64::MAX => u64::BITS,
-        _ => word.count_ones(),
-    }
 }
 
 #[inline]

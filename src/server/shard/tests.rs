@@ -8,7 +8,10 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::ChaCha20Rng;
 
+use tokio::sync::{mpsc, watch};
+
 use super::core::{Command, Core};
+use super::{Shard, Wake, heard_before_a_frame};
 use crate::game::Recipients;
 use crate::id::{ClientId, UserData};
 use crate::proto::channel::{ChannelId, LinkConfig};
@@ -19,8 +22,10 @@ use crate::proto::netcode::{self, Key, TokenSpec};
 use crate::proto::server::{ServerEndpoint, ServerEndpointConfig};
 use crate::proto::snapshot::ViewConfig;
 use crate::server::admission::{Admission, AdmissionConfig, PrefixCells};
+use crate::server::clock::ServerClock;
 use crate::server::directory::Directory;
 use crate::server::metrics::{Counter, ShardMetrics};
+use crate::server::socket::{BATCH, Mechanisms, ShardSocket, open};
 use crate::time::{Tick, TickRate, Timestamp, UnixTime};
 
 const SERVER: &str = "192.0.2.1:7777";
@@ -254,4 +259,67 @@ fn the_end_is_told_and_nobody_new_is_taken_in() {
     assert_eq!(bench.end(), Some(DisconnectReason::ServerShutdown));
     assert!(bench.core.is_empty());
     assert_eq!(bench.directory.roster(), []);
+}
+
+/// A shard that took longer for its frames than a tick found a new one each time it looked, and its socket never had a
+/// turn. Nothing was acknowledged any more, so each snapshot was told from nothing: the most work there is. It stayed
+/// late until its clients gave up, with five per cent of what they had sent read.
+#[test]
+fn whoever_spoke_while_a_frame_was_served_is_heard_before_the_next_one() {
+    on_a_runtime(async {
+        let (mut shard, mut socket, metrics) = alone().await;
+        let strangers = heard_before_a_frame(0);
+        let plain = open(address(LOOPBACK), 1).expect("opens").remove(0);
+        let to = socket.local_addr().expect("bound");
+        let say = |times: u64| {
+            for _ in 0..times {
+                plain.send_to(&[1], to).expect("sent");
+            }
+        };
+        say(strangers / 2);
+        socket.readable().await.expect("readable");
+        shard.attend(Wake::Frame, Timestamp::from_millis(1_000), &mut socket);
+        let heard = || metrics.read().get(Counter::DatagramsReceived);
+        assert_eq!(heard(), strangers / 2);
+
+        // Nor does a flood keep a frame waiting for ever.
+        say(3 * strangers);
+        socket.readable().await.expect("readable");
+        shard.attend(Wake::Frame, Timestamp::from_millis(1_017), &mut socket);
+        let read = heard() - strangers / 2;
+        assert!(
+            (strangers..strangers + BATCH as u64).contains(&read),
+            "{read}"
+        );
+    });
+}
+
+const LOOPBACK: &str = "127.0.0.1:0";
+
+fn on_a_runtime<F: Future>(conversation: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(conversation)
+}
+
+/// A shard with a socket and nobody else.
+async fn alone() -> (Shard, ShardSocket, Arc<ShardMetrics>) {
+    let Bench { core, metrics, .. } = Bench::new(8);
+    let open = open(address(LOOPBACK), 1).expect("opens").remove(0);
+    let twin = open.try_clone().expect("a second handle");
+    let shard = Shard {
+        core,
+        socket: open,
+        mechanisms: Mechanisms::NONE,
+        clock: ServerClock::start(),
+        frames: watch::channel(None).1,
+        commands: mpsc::channel(1).1,
+        limits: watch::channel(AdmissionConfig::default()).1,
+        stop: watch::channel(None).1,
+        drain_timeout: Duration::ZERO,
+    };
+    let socket = ShardSocket::new(twin, Mechanisms::NONE).await;
+    (shard, socket.expect("registers"), metrics)
 }

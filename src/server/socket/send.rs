@@ -31,13 +31,19 @@ pub(super) trait Calls {
     fn segments(&mut self, run: &Run<'_>) -> io::Result<()>;
 }
 
-/// Which calls are made. Whatever is refused is not asked for again.
+/// Sends what waits, and keeps what it takes.
 #[derive(Debug)]
 pub(super) struct Sender {
-    many: bool,
-    segments: bool,
+    ways: Ways,
     #[cfg(target_os = "linux")]
     segmenter: Option<super::linux::Segmenter>,
+}
+
+/// Which calls are made. Whatever is refused is not asked for again.
+#[derive(Debug)]
+struct Ways {
+    many: bool,
+    segments: bool,
 }
 
 /// What a call made of the datagrams at the front.
@@ -48,16 +54,13 @@ enum Outcome {
     },
     /// The first one cannot be sent.
     Lost,
-    /// Nothing was sent; try again in another way.
-    Refused,
     WouldBlock,
 }
 
 impl Sender {
     pub(super) fn new(mechanisms: Mechanisms) -> Self {
         Self {
-            many: mechanisms.send_many,
-            segments: mechanisms.send_segments,
+            ways: Ways::new(mechanisms),
             #[cfg(target_os = "linux")]
             segmenter: super::linux::Segmenter::new(mechanisms),
         }
@@ -65,22 +68,25 @@ impl Sender {
 
     pub(super) fn flush(&mut self, socket: &UdpSocket, queue: &mut SendQueue) -> Batch {
         #[cfg(target_os = "linux")]
-        if self.many || self.segments {
-            let segmenter = self.segmenter.take();
-            let batch = self.flush_with(
-                &mut super::linux::Linux {
-                    socket,
-                    segmenter: segmenter.as_ref(),
-                },
-                queue,
-            );
-            self.segmenter = segmenter;
-            return batch;
+        if self.ways.many || self.ways.segments {
+            let segmenter = self.segmenter.as_ref();
+            let mut calls = super::linux::Linux { socket, segmenter };
+            return self.ways.flush(&mut calls, queue);
         }
-        self.flush_with(&mut super::portable::Portable(socket), queue)
+        self.ways
+            .flush(&mut super::portable::Portable(socket), queue)
+    }
+}
+
+impl Ways {
+    const fn new(mechanisms: Mechanisms) -> Self {
+        Self {
+            many: mechanisms.send_many,
+            segments: mechanisms.send_segments,
+        }
     }
 
-    pub(super) fn flush_with(&mut self, calls: &mut impl Calls, queue: &mut SendQueue) -> Batch {
+    fn flush(&mut self, calls: &mut impl Calls, queue: &mut SendQueue) -> Batch {
         let mut batch = Batch::default();
         while !queue.is_empty() {
             match self.step(calls, queue, &mut batch.calls) {
@@ -98,7 +104,6 @@ impl Sender {
                     batch.errors += 1;
                     queue.leave(1);
                 }
-                Outcome::Refused => {}
                 Outcome::WouldBlock => {
                     batch.would_block = true;
                     break;
@@ -110,30 +115,41 @@ impl Sender {
 
     /// Makes the call that carries the most from the front of the queue.
     fn step(&mut self, calls: &mut impl Calls, queue: &SendQueue, made: &mut u64) -> Outcome {
+        *made += 1;
         if self.segments
             && let Some(run) = queue.run(0).filter(|run| run.count >= MIN_RUN)
         {
-            *made += 1;
+            let (count, joined) = (run.count, true);
             return match calls.segments(&run) {
-                Ok(()) => Outcome::Sent {
-                    count: run.count,
-                    joined: true,
-                },
-                Err(error) => self.without_segments(calls, queue, &error, made),
+                Ok(()) => Outcome::Sent { count, joined },
+                Err(error) => {
+                    let (alone, is_to_blame) = instead(calls, queue, &error, made);
+                    if is_to_blame {
+                        self.segments = false;
+                        warn!(%error, "segmentation of UDP (GSO) was refused: datagrams are sent without it from now on");
+                    }
+                    alone
+                }
             };
         }
         let several = self.before_a_run(queue);
         if !self.many || several < 2 {
-            return one(calls, queue, made);
+            return one(calls, queue);
         }
-        *made += 1;
         match calls.many(queue, several) {
             Ok(0) => Outcome::WouldBlock,
             Ok(count) => Outcome::Sent {
                 count,
                 joined: false,
             },
-            Err(error) => self.without_many(calls, queue, &error, made),
+            Err(error) => {
+                let (alone, is_to_blame) = instead(calls, queue, &error, made);
+                if is_to_blame {
+                    self.many = false;
+                    warn!(%error, "sendmmsg was refused: one datagram a call from now on");
+                }
+                alone
+            }
         }
     }
 
@@ -148,57 +164,32 @@ impl Sender {
             several
         }
     }
+}
 
-    /// A run was refused. When its first datagram can be sent alone, it was not the receiver's fault: a device
-    /// without checksums in hardware, an old kernel. Nothing is lost: the others of the run still wait.
-    fn without_segments(
-        &mut self,
-        calls: &mut impl Calls,
-        queue: &SendQueue,
-        error: &io::Error,
-        made: &mut u64,
-    ) -> Outcome {
-        if error.kind() == io::ErrorKind::WouldBlock {
-            return Outcome::WouldBlock;
-        }
-        let alone = one(calls, queue, made);
-        if matches!(alone, Outcome::Sent { .. }) && is_about_the_call(error) {
-            self.segments = false;
-            warn!(%error, "segmentation of UDP (GSO) was refused: datagrams are sent without it from now on");
-        }
-        alone
+/// Sends the first datagram alone where more were refused, and says whether the refused call is to blame: it is when the
+/// datagram can be sent alone and the error is one of a call. A device without checksums in hardware, an old kernel, a sandbox.
+///
+/// Nothing is lost for it: the others still wait.
+fn instead(
+    calls: &mut impl Calls,
+    queue: &SendQueue,
+    error: &io::Error,
+    made: &mut u64,
+) -> (Outcome, bool) {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return (Outcome::WouldBlock, false);
     }
-
-    /// A batch was refused at its first datagram: its receiver's fault, or the call itself is not allowed.
-    fn without_many(
-        &mut self,
-        calls: &mut impl Calls,
-        queue: &SendQueue,
-        error: &io::Error,
-        made: &mut u64,
-    ) -> Outcome {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => Outcome::WouldBlock,
-            io::ErrorKind::Interrupted => Outcome::Refused,
-            _ if is_about_the_call(error) => {
-                let alone = one(calls, queue, made);
-                if matches!(alone, Outcome::Sent { .. }) {
-                    self.many = false;
-                    warn!(%error, "sendmmsg was refused: one datagram a call from now on");
-                }
-                alone
-            }
-            _ => Outcome::Lost,
-        }
-    }
+    *made += 1;
+    let alone = one(calls, queue);
+    let is_to_blame = matches!(alone, Outcome::Sent { .. }) && is_about_the_call(error);
+    (alone, is_to_blame)
 }
 
 /// Sends the first datagram alone.
-fn one(calls: &mut impl Calls, queue: &SendQueue, made: &mut u64) -> Outcome {
+fn one(calls: &mut impl Calls, queue: &SendQueue) -> Outcome {
     let Some((to, datagram)) = queue.iter().next() else {
-        return Outcome::Refused;
+        return Outcome::Lost;
     };
-    *made += 1;
     match calls.one(to, datagram) {
         Ok(()) => Outcome::Sent {
             count: 1,
@@ -316,7 +307,7 @@ mod tests {
     #[test]
     fn what_lies_between_runs_goes_in_one_call() {
         let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 2, 3, 4, 4, 4, 5, 6, 6]));
-        let batch = Sender::new(ALL).flush_with(&mut kernel, &mut queue);
+        let batch = Ways::new(ALL).flush(&mut kernel, &mut queue);
         assert_eq!(kernel.calls, ["many", "segments", "one", "segments"]);
         assert_eq!(kernel.taken, numbers(9));
         assert_eq!((batch.datagrams, batch.bytes), (9, 90));
@@ -325,34 +316,34 @@ mod tests {
 
     #[test]
     fn a_buffer_that_fills_up_leaves_the_rest_waiting_in_order() {
-        let mut sender = Sender::new(ALL);
+        let mut ways = Ways::new(ALL);
         let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 2, 3, 4, 5, 5, 5, 6]));
         kernel.many = vec![Ok(2), Err(would_block())];
-        let batch = sender.flush_with(&mut kernel, &mut queue);
+        let batch = ways.flush(&mut kernel, &mut queue);
         assert_eq!((batch.datagrams, batch.would_block), (2, true));
         assert_eq!((batch.errors, queue.is_empty()), (0, false));
         kernel.segments = vec![Err(would_block())];
-        assert_eq!(sender.flush_with(&mut kernel, &mut queue).datagrams, 2);
+        assert_eq!(ways.flush(&mut kernel, &mut queue).datagrams, 2);
         kernel.one = vec![Err(would_block())];
-        assert_eq!(sender.flush_with(&mut kernel, &mut queue).datagrams, 3);
-        assert_eq!(sender.flush_with(&mut kernel, &mut queue).datagrams, 1);
+        assert_eq!(ways.flush(&mut kernel, &mut queue).datagrams, 3);
+        assert_eq!(ways.flush(&mut kernel, &mut queue).datagrams, 1);
         assert_eq!(kernel.taken, numbers(8));
         assert!(queue.is_empty());
     }
 
     #[test]
     fn what_comes_while_others_wait_stays_behind_them() {
-        let mut sender = Sender::new(ALL);
+        let mut ways = Ways::new(ALL);
         let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 2]));
         kernel.many = vec![Ok(1), Err(would_block())];
         kernel.one = vec![Err(would_block())];
-        sender.flush_with(&mut kernel, &mut queue);
+        ways.flush(&mut kernel, &mut queue);
         let pushed = queue.push(|buffer| {
             buffer[0] = 2;
             Some((SocketAddr::from(([127, 0, 0, 1], 2)), 10))
         });
         pushed.expect("room");
-        sender.flush_with(&mut kernel, &mut queue);
+        ways.flush(&mut kernel, &mut queue);
         assert_eq!(kernel.taken, numbers(3));
     }
 
@@ -360,27 +351,27 @@ mod tests {
     #[test]
     fn segmentation_that_a_device_refuses_is_given_up_and_its_datagrams_are_sent_alone() {
         for error in [5, 22, 90] {
-            let mut sender = Sender::new(ALL);
+            let mut ways = Ways::new(ALL);
             let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 1, 1, 2, 3, 3]));
             kernel.segments = vec![Err(errno(error))];
-            let batch = sender.flush_with(&mut kernel, &mut queue);
+            let batch = ways.flush(&mut kernel, &mut queue);
             assert_eq!(kernel.taken, numbers(6));
             assert_eq!(kernel.calls, ["segments", "one", "many"]);
             assert_eq!((batch.datagrams, batch.joined, batch.errors), (6, 0, 0));
-            assert!(!sender.segments && sender.many);
+            assert!(!ways.segments && ways.many);
         }
     }
 
     #[test]
     fn segmentation_is_kept_when_it_was_the_receivers_fault_or_a_passing_one() {
         for (run, alone) in [(22, Some(22)), (101, Some(101)), (105, None)] {
-            let mut sender = Sender::new(ALL);
+            let mut ways = Ways::new(ALL);
             let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 1, 2, 2]));
             kernel.segments = vec![Err(errno(run))];
             kernel.one =
                 alone.map_or_else(Vec::new, |alone| vec![Err(errno(alone)), Err(errno(alone))]);
-            let batch = sender.flush_with(&mut kernel, &mut queue);
-            assert!(sender.segments);
+            let batch = ways.flush(&mut kernel, &mut queue);
+            assert!(ways.segments);
             assert_eq!(batch.joined, 2);
             assert_eq!(batch.datagrams + batch.errors, 4);
         }
@@ -389,25 +380,26 @@ mod tests {
     #[test]
     fn a_batch_call_that_is_forbidden_is_given_up_and_loses_nothing() {
         for error in [38, 1] {
-            let mut sender = Sender::new(ALL);
+            let mut ways = Ways::new(ALL);
             let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 2, 3]));
             kernel.many = vec![Err(errno(error))];
-            let batch = sender.flush_with(&mut kernel, &mut queue);
+            let batch = ways.flush(&mut kernel, &mut queue);
             assert_eq!(kernel.taken, numbers(3));
             assert_eq!(kernel.calls, ["many", "one", "one", "one"]);
             assert_eq!((batch.errors, batch.calls), (0, 4));
-            assert!(!sender.many);
+            assert!(!ways.many);
         }
     }
 
     #[test]
     fn an_error_of_a_batch_is_its_first_datagrams() {
-        let mut sender = Sender::new(ALL);
+        let mut ways = Ways::new(ALL);
         let (mut kernel, mut queue) = (Kernel::default(), queue(&[1, 2, 3, 4]));
         kernel.many = vec![Ok(1), Err(errno(101))];
-        let batch = sender.flush_with(&mut kernel, &mut queue);
+        kernel.one = vec![Err(errno(101))];
+        let batch = ways.flush(&mut kernel, &mut queue);
         assert_eq!(kernel.taken, [0, 2, 3]);
         assert_eq!((batch.datagrams, batch.errors), (3, 1));
-        assert!(sender.many);
+        assert!(ways.many);
     }
 }

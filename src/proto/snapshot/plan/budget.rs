@@ -7,7 +7,7 @@ use super::super::cohort::Chunks;
 use super::super::grid::distance_squared;
 use super::super::owner::Owned;
 use super::super::priority;
-use super::super::slots::{SlotRange, slots_of};
+use super::super::slots::{SlotRange, population, slots_of};
 use super::{PlannedRange, Scratch, Sight};
 
 /// About what a place in a list costs.
@@ -149,7 +149,7 @@ impl Scratch {
                     bits += listed_bits(chunk, index, listed, PLACE_BITS);
                 }
                 let gone = sets.gone.word(index) & mask;
-                bits += (gone.count_ones() * (PLACE_BITS + 1)) as usize;
+                bits += (population(gone) * (PLACE_BITS + 1)) as usize;
                 let new = sets.new.word(index) & mask;
                 if new != 0
                     && let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index)
