@@ -23,12 +23,16 @@ pub(super) const fn number_len(value: u32, order: u32) -> u32 {
 }
 
 /// Appends a number below 2^16.
+#[inline]
 pub(super) fn push_number(bits: &mut BitBuffer, value: u32, order: u32) {
-    let q = (value >> order) + 1;
-    let lower = 31 - q.leading_zeros();
-    bits.push(1 << lower, lower + 1);
-    bits.push(q, lower);
-    bits.push(value, order);
+    debug_assert!(value <= u32::from(u16::MAX), "a number is below 2^16");
+    let q = u64::from(value >> order) + 1;
+    let lower = q.ilog2();
+    // One string of bits, from the lowest: `lower` zeros, the one, what is below it, the low bits of the number.
+    let below = q ^ 1 << lower;
+    let low = u64::from(value) & ((1 << order) - 1);
+    let code = (below << 1 | 1) << lower | low << (2 * lower + 1);
+    bits.push_long(code, 2 * lower + 1 + order);
 }
 
 /// The next number; `None` when the bits end or it is not below 2^17.

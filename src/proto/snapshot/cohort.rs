@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock};
 use super::codec::{Chunker, Class, KindTables, Past, Tables, Words};
 use super::columns::{Columns, RowRef};
 use super::frame::TickFrame;
-use super::slots::{SlotSet, slots_of};
+use super::slots::slots_of;
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
 
@@ -75,38 +75,37 @@ impl History {
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     bits: BitBuffer,
-    /// Where the chunk of each slot ends, which is where the next one starts.
-    ends: Vec<u32>,
+    /// Where the chunk of each slot starts, which is where the one before ends.
+    starts: Vec<u32>,
 }
 
 impl Chunks {
     fn clear(&mut self) {
         self.bits.clear();
-        self.ends.clear();
+        self.starts.clear();
     }
 
     /// All slots before this one have had their chunks.
     #[inline]
     fn fill(&mut self, slot: usize) {
-        self.ends.resize(slot, self.bits.len() as u32);
+        self.starts.resize(slot + 1, self.bits.len() as u32);
     }
 
     /// Where the chunks of the slots before this one end.
     #[inline]
     pub(super) fn start(&self, slot: usize) -> usize {
-        let before = slot.checked_sub(1).and_then(|before| self.ends.get(before));
-        match (before, slot) {
-            (Some(end), _) => *end as usize,
-            (None, 0) => 0,
-            (None, _) => self.bits.len(),
-        }
+        let start = self.starts.get(slot);
+        start.map_or(self.bits.len(), |start| *start as usize)
     }
 
     /// The bits of a slot; an empty range when there is nothing to say.
     #[inline]
     pub(super) fn chunk(&self, slot: u16) -> (usize, usize) {
         let slot = usize::from(slot);
-        (self.start(slot), self.start(slot + 1))
+        match self.starts.get(slot..slot + 2) {
+            Some(&[start, end]) => (start as usize, end as usize),
+            _ => (self.start(slot), self.bits.len()),
+        }
     }
 
     pub(super) const fn bits(&self) -> &BitBuffer {
@@ -114,20 +113,27 @@ impl Chunks {
     }
 }
 
+/// Of 64 slots, what a cohort is told of whom.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SharedWord {
+    /// Who is the one that it was at the baseline.
+    pub(super) kept: u64,
+    /// Who has been there at all ticks of the history and is there now.
+    pub(super) steady: u64,
+    /// Of these, who has a chunk whatever it is.
+    pub(super) coded: u64,
+    /// Of these, who is listed among the busy ones; the others are among the quiet ones.
+    pub(super) busy: u64,
+    /// Of the busy and the quiet, who is not as predicted.
+    pub(super) listed: u64,
+}
+
 /// What a cohort is told of the entities whose whole history its clients hold.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Who is the one that it was at the baseline.
-    pub(super) kept: SlotSet,
-    /// Who has been there at all ticks of the history and is there now.
-    pub(super) steady: SlotSet,
-    /// Of these, who has a chunk whatever it is.
-    pub(super) coded: SlotSet,
-    /// Of these, who is listed among the busy ones; the others are among the quiet ones.
-    pub(super) busy: SlotSet,
-    /// Of the busy and the quiet, who is not as predicted.
-    pub(super) listed: SlotSet,
+    words: Vec<SharedWord>,
     listed_count: usize,
+    longest: usize,
     pub(super) coded_chunks: Chunks,
     pub(super) listed_chunks: Chunks,
     chunker: Chunker,
@@ -184,15 +190,7 @@ impl Block {
     }
 }
 
-/// Who was there at all these columns and is the same one now.
-fn steady(frame: &TickFrame, past: &[&Columns], since: Tick, steady: &mut SlotSet) {
-    steady.copy_from(frame.columns.used());
-    for (index, word) in steady.words_mut().iter_mut().enumerate() {
-        *word = steady_within(frame, past, since, index);
-    }
-}
-
-/// The same within a word.
+/// Of a word, who was there at all these columns and is the same one now.
 fn steady_within(frame: &TickFrame, past: &[&Columns], since: Tick, index: usize) -> u64 {
     let now = &*frame.columns;
     let there = |word: u64, columns: &&Columns| word & columns.used().word(index);
@@ -218,32 +216,29 @@ impl Shared {
         for chunks in [&mut self.coded_chunks, &mut self.listed_chunks] {
             chunks.clear();
         }
-        let sets = [
-            &mut self.kept,
-            &mut self.steady,
-            &mut self.coded,
-            &mut self.busy,
-        ];
-        for set in sets.into_iter().chain([&mut self.listed]) {
-            set.clear(frame.columns.slots());
-        }
-        self.listed_count = 0;
+        let words = frame.columns.slots().div_ceil(64);
+        self.words.clear();
+        self.words.resize(words, SharedWord::default());
+        (self.listed_count, self.longest) = (0, 0);
         let (Some(base), Some(earlier)) = (columns(history.base), earlier.and_then(columns)) else {
             return;
         };
-        steady(frame, &[base], history.base, &mut self.kept);
         let earliest = earliest.and_then(columns);
         let age = frame.age_of(history.base).unwrap_or(0);
         let oldest = earliest.unwrap_or(earlier).tick();
         let past = [base, earlier, earliest.unwrap_or(earlier)];
-        steady(frame, &past, oldest, &mut self.steady);
-        for index in 0..self.steady.words().len() {
+        for index in 0..words {
             let mut stirred = 0;
             for columns in frame.between(oldest, frame.tick()) {
                 stirred |= columns.changed().word(index);
             }
-            let steady = self.steady.word(index);
-            *self.busy.word_mut(index) |= steady & !stirred & base.busy().word(index);
+            let steady = steady_within(frame, &past, oldest, index);
+            self.words[index] = SharedWord {
+                kept: steady_within(frame, &[base], history.base, index),
+                steady,
+                busy: steady & !stirred & base.busy().word(index),
+                ..SharedWord::default()
+            };
             for slot in slots_of(index, steady & stirred) {
                 let now = frame.columns.row(slot);
                 let [then, before, long_before] = past.map(|columns| columns.row(slot));
@@ -262,9 +257,19 @@ impl Shared {
                 self.tell(tables, kind, slot, &past, (then.values, now.values));
             }
         }
-        let slots = self.steady.words().len() * 64;
-        self.coded_chunks.fill(slots);
-        self.listed_chunks.fill(slots);
+        self.coded_chunks.fill(words * 64);
+        self.listed_chunks.fill(words * 64);
+    }
+
+    /// What is told of the slots of a word; past the end nobody is.
+    #[inline]
+    pub(super) fn word(&self, index: usize) -> SharedWord {
+        self.words.get(index).copied().unwrap_or_default()
+    }
+
+    /// How many bits its longest chunk takes.
+    pub(super) const fn longest(&self) -> usize {
+        self.longest
     }
 
     /// How many bits all its chunks take.
@@ -290,19 +295,23 @@ impl Shared {
         self.chunker.context.expect(kind, tables.lags, past);
         let class = self.chunker.context.class(kind, base);
         let differs = self.chunker.differs(kind, base, now);
+        let (word, bit) = (usize::from(slot) / 64, 1 << (slot % 64));
+        let Some(word) = self.words.get_mut(word) else {
+            return;
+        };
         let chunks = match class {
             Class::Coded => {
-                self.coded.add(slot);
+                word.coded |= bit;
                 &mut self.coded_chunks
             }
             Class::Busy | Class::Quiet => {
                 if class == Class::Busy {
-                    self.busy.add(slot);
+                    word.busy |= bit;
                 }
                 if !differs {
                     return;
                 }
-                self.listed.add(slot);
+                word.listed |= bit;
                 self.listed_count += 1;
                 &mut self.listed_chunks
             }
@@ -312,7 +321,9 @@ impl Shared {
             tables,
             bits: &mut chunks.bits,
         };
+        let start = words.bits.len();
         self.chunker.write(kind, base, now, &mut words);
+        self.longest = self.longest.max(words.bits.len() - start);
     }
 }
 
@@ -401,8 +412,8 @@ impl Absolute {
 /// sees the same is told the same.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// Held and seen; of these with its whole history; held and not seen; seen and not held.
-    sets: [SlotSet; 4],
+    /// By word of slots. Held and seen; of these with its whole history; held and not seen; seen and not held.
+    sets: Vec<[u64; 4]>,
     pub(super) bits: BitBuffer,
     /// How many changes that tells.
     pub(super) changes: usize,
@@ -410,11 +421,8 @@ pub(super) struct Told {
 
 impl Told {
     /// Whether a client with these sets is told just this.
-    pub(super) fn fits(&self, sets: [&SlotSet; 4]) -> bool {
-        self.sets
-            .iter()
-            .zip(sets)
-            .all(|(own, set)| own.words() == set.words())
+    pub(super) fn fits(&self, sets: impl Iterator<Item = [u64; 4]>) -> bool {
+        self.sets.iter().copied().eq(sets)
     }
 }
 
@@ -593,7 +601,7 @@ impl Cohorts {
     pub(super) fn keep_told(
         &self,
         cell: usize,
-        sets: [&SlotSet; 4],
+        sets: impl Iterator<Item = [u64; 4]>,
         (bits, start): (&BitBuffer, usize),
         changes: usize,
     ) {
@@ -609,9 +617,8 @@ impl Cohorts {
             .ok()
             .and_then(|mut spare| spare.take());
         let mut told = spare.unwrap_or_default();
-        for (own, set) in told.sets.iter_mut().zip(sets) {
-            own.copy_from(set);
-        }
+        told.sets.clear();
+        told.sets.extend(sets);
         told.bits.clear();
         told.bits.append(bits, start, bits.len());
         told.changes = changes;

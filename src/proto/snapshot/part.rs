@@ -49,7 +49,7 @@
 
 use super::baselines::View;
 use super::code::{ORDER_BITS, order_for, push_number, read_number};
-use super::cohort::{Chunks, History, HistoryCode, Plains, Shared};
+use super::cohort::{History, HistoryCode, Plains, Shared};
 use super::frame::{TickFrame, age};
 use super::plan::{Own, Sets};
 use super::rejection::Rejection;
@@ -252,6 +252,88 @@ impl ListReader {
     }
 }
 
+/// A list that is to be written: its members by rank, and of whom it tells. Keeps its memory.
+#[derive(Debug, Default)]
+struct List {
+    places: u32,
+    count: u32,
+    words: Vec<ListWord>,
+}
+
+/// A word of slots of which a list tells something.
+#[derive(Debug, Clone, Copy)]
+struct ListWord {
+    index: usize,
+    /// How many members come before the word.
+    before: u32,
+    members: u64,
+    told: u64,
+}
+
+impl List {
+    fn clear(&mut self) {
+        (self.places, self.count) = (0, 0);
+        self.words.clear();
+    }
+
+    /// The members of the next word, and of whom of them it tells.
+    #[inline]
+    fn add(&mut self, index: usize, members: u64, told: u64) {
+        if told != 0 {
+            self.words.push(ListWord {
+                index,
+                before: self.places,
+                members,
+                told,
+            });
+            self.count += population(told);
+        }
+        self.places += population(members);
+    }
+
+    /// Writes it, with what `item` says of each of whom it tells, and says of how many that is.
+    fn write(&self, bits: &mut BitBuffer, mut item: impl FnMut(u16, &mut BitBuffer)) -> usize {
+        let mut list = ListWriter::new(bits, self.count as usize, self.places as usize);
+        for word in &self.words {
+            for slot in slots_of(word.index, word.told) {
+                let lower = word.members & ((1 << (slot % 64)) - 1);
+                item(slot, list.place(word.before + population(lower)));
+            }
+        }
+        self.count as usize
+    }
+}
+
+/// Working memory for writing a body: what is found in one walk over the words.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    moves: bool,
+    cuts: bool,
+    left: List,
+    entered: List,
+    /// By word: who of the coded is told, and who of them there is.
+    coded: Vec<(usize, u64, u64)>,
+    busy: List,
+    quiet: List,
+    others: List,
+}
+
+impl Lists {
+    fn clear(&mut self) {
+        (self.moves, self.cuts) = (false, false);
+        self.coded.clear();
+        for list in [
+            &mut self.left,
+            &mut self.entered,
+            &mut self.busy,
+            &mut self.quiet,
+            &mut self.others,
+        ] {
+            list.clear();
+        }
+    }
+}
+
 /// What a part is made from, after its header and before its own section.
 pub(super) struct Body<'a> {
     pub(super) frame: &'a TickFrame,
@@ -266,153 +348,117 @@ pub(super) struct Body<'a> {
 
 impl Body<'_> {
     /// Writes it, and says how many changes that told.
-    pub(super) fn write(&self, bits: &mut BitBuffer) -> usize {
-        let sets = self.sets;
-        let moves = sets.masks(self.range).any(|(index, mask)| {
-            let moved = sets.gone.word(index) | sets.new.word(index) | sets.unsent.word(index);
-            moved & mask != 0
-        });
-        bits.push_bit(moves);
-        if moves {
-            self.write_left(bits);
-            self.write_entered(bits);
-            self.write_deferred(bits);
+    pub(super) fn write(&self, lists: &mut Lists, bits: &mut BitBuffer) -> usize {
+        self.walk(lists);
+        bits.push_bit(lists.moves);
+        if lists.moves {
+            self.write_moves(lists, bits);
         }
-        let mut told_of = 0;
+        let mut told = 0;
         if let Some(shared) = self.shared {
-            told_of += self.write_coded(shared, bits);
-            let (kept, unsent) = (&sets.steady, &sets.unsent);
-            let of_class = |busy: bool| {
-                move |index: usize| {
-                    let listed = kept.word(index) & !unsent.word(index) & !shared.coded.word(index);
-                    let is_busy = shared.busy.word(index);
-                    listed & if busy { is_busy } else { !is_busy }
-                }
-            };
-            let told = |index: usize| shared.listed.word(index);
-            let chunk = |slot: u16, bits: &mut BitBuffer| {
-                append(&shared.listed_chunks, slot, bits);
-            };
-            told_of += self.write_list(of_class(true), told, chunk, bits);
-            told_of += self.write_list(of_class(false), told, chunk, bits);
-        }
-        told_of + self.write_others(bits)
-    }
-
-    /// Chunks that follow one another in the cohort follow one another here.
-    fn write_coded(&self, shared: &Shared, bits: &mut BitBuffer) -> usize {
-        let chunks = &shared.coded_chunks;
-        let (mut run, mut count) = (0..0, 0);
-        let mut add = |start: usize, end: usize, bits: &mut BitBuffer| {
-            if start != run.end {
-                bits.append(chunks.bits(), run.start, run.end);
-                run.start = start;
-            }
-            run.end = end;
-        };
-        for (index, mask) in self.sets.masks(self.range) {
-            let coded = shared.coded.word(index);
-            let told = self.sets.steady.word(index) & !self.sets.unsent.word(index) & coded & mask;
-            if told == 0 {
-                continue;
-            }
-            count += population(told) as usize;
-            if told == coded {
-                add(
-                    chunks.start(index * 64),
-                    chunks.start(index * 64 + 64),
-                    bits,
-                );
-                continue;
-            }
-            for slot in slots_of(index, told) {
+            told += write_coded(shared, &lists.coded, bits);
+            let chunks = &shared.listed_chunks;
+            let mut chunk = |slot: u16, bits: &mut BitBuffer| {
                 let (start, end) = chunks.chunk(slot);
-                add(start, end, bits);
-            }
+                bits.append(chunks.bits(), start, end);
+            };
+            told += lists.busy.write(bits, &mut chunk);
+            told += lists.quiet.write(bits, &mut chunk);
         }
-        bits.append(chunks.bits(), run.start, run.end);
-        count
+        told + self.write_others(&lists.others, bits)
     }
 
-    /// A list of those members that are told; both by words.
-    fn write_list(
-        &self,
-        members: impl Fn(usize) -> u64,
-        told: impl Fn(usize) -> u64,
-        chunk: impl FnMut(u16, &mut BitBuffer),
-        bits: &mut BitBuffer,
-    ) -> usize {
-        let words = self.sets.masks(self.range);
-        write_list(words, members, told, chunk, bits)
-    }
-
-    fn write_others(&self, bits: &mut BitBuffer) -> usize {
-        let sets = self.sets;
-        let (own, own_bits) = self.own;
-        let members = |index: usize| {
-            sets.kept.word(index) & !sets.steady.word(index) & !sets.unsent.word(index)
-        };
-        let told = |index: usize| {
-            // Only where there is somebody: the first who asks has them encoded.
-            let plain = self.plain.filter(|_| members(index) != 0);
-            let plain = plain.and_then(|plain| plain.within(index));
-            let listed = plain.map_or(0, |plain| plain.listed);
-            (listed & !sets.aged.word(index)) | sets.own.word(index)
-        };
-        self.write_list(
-            members,
-            told,
-            |slot, bits| match own.binary_search_by_key(&slot, |own| own.slot) {
-                Ok(place) => {
-                    if let Some(own) = own.get(place) {
-                        bits.append(own_bits, own.chunk.0, own.chunk.1);
-                    }
+    /// Finds out who belongs in which list.
+    fn walk(&self, lists: &mut Lists) {
+        lists.clear();
+        // Every slot of the range is a place of those who enter.
+        lists.entered.places = u32::from(self.range.last - self.range.first) + 1;
+        for (index, mask) in self.sets.masks(self.range) {
+            let fates = self.sets.word(index);
+            let told = !fates.unsent & mask;
+            let (steady, others) = (fates.steady & told, fates.kept & !fates.steady & told);
+            if let Some(shared) = self.shared
+                && steady != 0
+            {
+                let of = shared.word(index);
+                let coded = steady & of.coded;
+                if coded != 0 {
+                    lists.coded.push((index, coded, of.coded));
                 }
-                Err(_) => {
-                    let plain = self
-                        .plain
-                        .and_then(|plain| plain.within(usize::from(slot) / 64));
-                    if let Some(plain) = plain {
-                        let (start, end) = plain.chunk(slot);
-                        bits.append(plain.bits(), start, end);
-                    }
-                }
-            },
-            bits,
-        )
+                let (busy, quiet) = (steady & !of.coded & of.busy, steady & !of.coded & !of.busy);
+                lists.busy.add(index, busy, busy & of.listed);
+                lists.quiet.add(index, quiet, quiet & of.listed);
+            }
+            if others != 0 {
+                // Only where there is somebody: the first who asks has them encoded.
+                let plain = self.plain.and_then(|plain| plain.within(index));
+                let listed = plain.map_or(0, |plain| plain.listed);
+                let listed = (listed & !fates.aged) | fates.own;
+                lists.others.add(index, others, others & listed);
+            }
+            self.walk_moves(index, mask, lists);
+        }
     }
 
-    fn write_left(&self, bits: &mut BitBuffer) {
-        let sets = self.sets;
-        let held = |index: usize| self.base.map_or(0, |base| base.slots.word(index));
-        let left = |index: usize| sets.gone.word(index) & !sets.unsent.word(index);
-        let destroyed = |slot: u16, bits: &mut BitBuffer| {
-            bits.push_bit(sets.destroyed.contains(slot));
-        };
-        self.write_list(held, left, destroyed, bits);
+    /// The same of those who leave, enter or are deferred, in one word.
+    #[inline]
+    fn walk_moves(&self, index: usize, mask: u64, lists: &mut Lists) {
+        let fates = self.sets.word(index);
+        let held = self.base.map_or(0, |base| base.slots.word(index)) & mask;
+        lists
+            .left
+            .add(index, held, held & fates.gone & !fates.unsent);
+        lists.moves |= (fates.gone | fates.new | fates.unsent) & mask != 0;
+        lists.cuts |= fates.unsent & mask != 0;
+        let entered = fates.new & !fates.withheld & mask;
+        if entered != 0 {
+            lists.entered.count += population(entered);
+            lists.entered.words.push(ListWord {
+                index,
+                before: (index as u32 * 64).saturating_sub(self.range.first.into()),
+                members: mask,
+                told: entered,
+            });
+        }
     }
 
-    fn write_entered(&self, bits: &mut BitBuffer) {
-        let sets = self.sets;
+    fn write_moves(&self, lists: &Lists, bits: &mut BitBuffer) {
+        lists.left.write(bits, |slot, bits| {
+            bits.push_bit(self.sets.has(slot, |fates| fates.destroyed));
+        });
         let schema = &self.frame.schema;
-        let entered = |index: usize| sets.new.word(index) & !sets.withheld.word(index);
-        // Every slot of the range is a place.
-        write_list(
-            self.range.masks(),
-            |_| u64::MAX,
-            entered,
-            |slot, bits| {
-                let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
-                push_number(bits, u32::from(generation), GENERATION_ORDER);
-                bits.push(u32::from(kind), schema.kind_bits());
-                let index = usize::from(slot) / 64;
-                if let Some(absolute) = self.frame.cohorts.absolute(self.frame, index) {
-                    let (start, end) = absolute.chunk(slot);
-                    bits.append(absolute.bits(), start, end);
-                }
-            },
-            bits,
-        );
+        lists.entered.write(bits, |slot, bits| {
+            let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
+            push_number(bits, u32::from(generation), GENERATION_ORDER);
+            bits.push(u32::from(kind), schema.kind_bits());
+            let index = usize::from(slot) / 64;
+            if let Some(absolute) = self.frame.cohorts.absolute(self.frame, index) {
+                let (start, end) = absolute.chunk(slot);
+                bits.append(absolute.bits(), start, end);
+            }
+        });
+        if lists.cuts {
+            self.write_deferred(bits);
+        } else {
+            List::default().write(bits, |_, _| {});
+        }
+    }
+
+    fn write_others(&self, others: &List, bits: &mut BitBuffer) -> usize {
+        let (own, own_bits) = self.own;
+        others.write(bits, |slot, bits| {
+            let place = own.binary_search_by_key(&slot, |own| own.slot).ok();
+            if let Some(own) = place.and_then(|place| own.get(place)) {
+                return bits.append(own_bits, own.chunk.0, own.chunk.1);
+            }
+            let plain = self
+                .plain
+                .and_then(|plain| plain.within(usize::from(slot) / 64));
+            if let Some(plain) = plain {
+                let (start, end) = plain.chunk(slot);
+                bits.append(plain.bits(), start, end);
+            }
+        })
     }
 
     fn write_deferred(&self, bits: &mut BitBuffer) {
@@ -428,13 +474,12 @@ impl Body<'_> {
     /// The runs of deferred entities, as places among those that did not leave, of which it says
     /// how many there are.
     fn each_run(&self, mut run: impl FnMut(u32, u32)) -> usize {
-        let sets = self.sets;
         let (mut places, mut open) = (0_u32, None::<(u32, u32)>);
-        for (index, mask) in sets.masks(self.range) {
+        for (index, mask) in self.sets.masks(self.range) {
+            let fates = self.sets.word(index);
             let held = self.base.map_or(0, |base| base.slots.word(index)) & mask;
-            let unsent = sets.unsent.word(index);
-            let stays = held & !(sets.gone.word(index) & !unsent);
-            for slot in slots_of(index, stays & unsent) {
+            let stays = held & !(fates.gone & !fates.unsent);
+            for slot in slots_of(index, stays & fates.unsent) {
                 let lower = stays & ((1 << (slot % 64)) - 1);
                 let place = places + population(lower);
                 open = match open {
@@ -456,47 +501,31 @@ impl Body<'_> {
     }
 }
 
-/// A list of those members that are told, both by words, and how many it tells.
-fn write_list(
-    words: impl Iterator<Item = (usize, u64)> + Clone,
-    members: impl Fn(usize) -> u64,
-    told: impl Fn(usize) -> u64,
-    mut chunk: impl FnMut(u16, &mut BitBuffer),
-    bits: &mut BitBuffer,
-) -> usize {
-    let (mut places, mut count) = (0, 0);
-    for (index, mask) in words.clone() {
-        let members = members(index) & mask;
-        if members != 0 {
-            places += population(members) as usize;
-            count += population(members & told(index)) as usize;
+/// Chunks that follow one another in the cohort follow one another here. Says how many there are.
+fn write_coded(shared: &Shared, coded: &[(usize, u64, u64)], bits: &mut BitBuffer) -> usize {
+    let chunks = &shared.coded_chunks;
+    let (mut run, mut count) = (0..0, 0);
+    let mut add = |start: usize, end: usize, bits: &mut BitBuffer| {
+        if start != run.end {
+            bits.append(chunks.bits(), run.start, run.end);
+            run.start = start;
         }
-    }
-    let mut list = ListWriter::new(bits, count, places);
-    let (mut before, mut rest) = (0, count as u32);
-    for (index, mask) in words {
-        if rest == 0 {
-            break;
-        }
-        let members = members(index) & mask;
-        if members == 0 {
+        run.end = end;
+    };
+    for &(index, told, all) in coded {
+        count += population(told) as usize;
+        if told == all {
+            let (start, end) = (chunks.start(index * 64), chunks.start(index * 64 + 64));
+            add(start, end, bits);
             continue;
         }
-        let told = members & told(index);
         for slot in slots_of(index, told) {
-            let lower = members & ((1 << (slot % 64)) - 1);
-            chunk(slot, list.place(before + population(lower)));
+            let (start, end) = chunks.chunk(slot);
+            add(start, end, bits);
         }
-        rest -= population(told);
-        before += population(members);
     }
+    bits.append(chunks.bits(), run.start, run.end);
     count
-}
-
-#[inline]
-fn append(chunks: &Chunks, slot: u16, bits: &mut BitBuffer) {
-    let (start, end) = chunks.chunk(slot);
-    bits.append(chunks.bits(), start, end);
 }
 
 /// The generation of an entity that enters.

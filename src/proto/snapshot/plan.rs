@@ -6,10 +6,12 @@
 //! own memory stays small.
 
 mod budget;
+mod sets;
 
 use core::ops::Range;
 
 use self::budget::Item;
+pub(super) use self::sets::{Fates, Sets};
 use super::baselines::{Baselines, View, Who};
 use super::choose::Choice;
 use super::codec::{Chunker, Past};
@@ -17,71 +19,11 @@ use super::cohort::{History, HistoryCode, Plain, Plains, Shared};
 use super::frame::TickFrame;
 use super::interest;
 use super::owner::{self, Owned};
-use super::part::{Body, all_slots};
-use super::slots::{SlotRange, SlotSet};
+use super::part::{Body, Lists, all_slots};
+use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
-
-/// Who is to be told of, and how. By slot, for all ranges of a client's snapshot.
-#[derive(Debug, Default)]
-pub(super) struct Sets {
-    /// Held at the baseline, and may be seen now.
-    pub(super) kept: SlotSet,
-    /// Of these, who was held with its value of the time at every tick of the history.
-    pub(super) steady: SlotSet,
-    /// Of the kept, whose value is older than the baseline.
-    pub(super) aged: SlotSet,
-    /// Of the aged, who has a chunk for this client alone.
-    pub(super) own: SlotSet,
-    /// Held at the baseline, and may not be seen any more.
-    pub(super) gone: SlotSet,
-    /// Of these, who does not exist any more.
-    pub(super) destroyed: SlotSet,
-    /// May be seen, and is not held.
-    pub(super) new: SlotSet,
-    /// Of the kept and the gone, of whom this snapshot does not tell.
-    pub(super) unsent: SlotSet,
-    /// Of the new, the same.
-    pub(super) withheld: SlotSet,
-    /// The words in which anybody is: whoever sees a corner of a large world looks at few.
-    span: Range<usize>,
-}
-
-impl Sets {
-    fn clear(&mut self, slots: usize) {
-        for set in [
-            &mut self.kept,
-            &mut self.steady,
-            &mut self.aged,
-            &mut self.own,
-            &mut self.gone,
-            &mut self.destroyed,
-            &mut self.new,
-            &mut self.unsent,
-            &mut self.withheld,
-        ] {
-            set.clear(slots);
-        }
-        self.span = 0..0;
-    }
-
-    /// Somebody is in this word.
-    #[inline]
-    fn reach(&mut self, index: usize) {
-        self.span = if self.span.is_empty() {
-            index..index + 1
-        } else {
-            self.span.start.min(index)..self.span.end.max(index + 1)
-        };
-    }
-
-    /// The words of a range in which somebody may be.
-    #[inline]
-    pub(super) fn masks(&self, range: SlotRange) -> impl Iterator<Item = (usize, u64)> + Clone {
-        range.masks_within(self.span.clone())
-    }
-}
 
 /// A chunk for one client alone.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +74,7 @@ pub struct Scratch {
     order: Vec<u32>,
     own: Vec<Own>,
     own_bits: BitBuffer,
+    lists: Lists,
     chunker: Chunker,
     /// What no cohort could share, and for which tick and history.
     alone: Option<(Tick, History)>,
@@ -232,6 +175,16 @@ impl Scratch {
         !self.has_moves && !self.itemised
     }
 
+    /// Whether anybody comes or goes.
+    pub(super) const fn has_moves(&self) -> bool {
+        self.has_moves
+    }
+
+    /// Whether each difference is an item, because not everything fits.
+    pub(super) const fn is_itemised(&self) -> bool {
+        self.itemised
+    }
+
     /// Adds a range with everything that could be told of it.
     pub(super) fn plan_range(
         &mut self,
@@ -253,35 +206,38 @@ impl Scratch {
             let mut sets = core::mem::take(&mut self.sets);
             let shared = self.shared(frame, choice);
             let plain = self.plain(frame, choice);
-            let kept = |index: usize| match shared {
-                Some(shared) => shared.kept.word(index),
-                None => plain.within(index).map_or(0, |plain| plain.kept),
-            };
             // Who is steady in the cohort, and held at each tick of the history.
-            let [earlier, earliest] = sight.earlier(history);
-            let [earlier, earliest] = [earlier, earliest].map(|view| view.map(|view| &view.slots));
-            let steady = shared.map(|shared| &shared.steady);
-            let of = |set: Option<&SlotSet>, index: usize| set.map_or(0, |set| set.word(index));
-            let any =
+            let earlier = sight
+                .earlier(history)
+                .map(|view| view.map(|view| &view.slots));
+            let held_at =
                 |set: Option<&SlotSet>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
             let words = sight.visible.words().len();
             let words = words.max(base.map_or(0, |base| base.slots.words().len()));
             let (mut moves, mut others) = (0, 0);
-            for (index, mask) in range.masks().take_while(|(index, _)| *index < words) {
+            for (index, mask) in range.masks_within(0..words) {
                 let held = base.map_or(0, |base| base.slots.word(index)) & mask;
                 let seen = sight.visible.word(index) & mask;
                 if held | seen == 0 {
                     continue;
                 }
-                sets.reach(index);
-                let kept = held & seen & kept(index);
-                let all = of(steady, index) & any(earlier, index) & any(earliest, index);
-                *sets.kept.word_mut(index) |= kept;
-                *sets.steady.word_mut(index) |= kept & all;
-                *sets.gone.word_mut(index) |= held & !kept;
-                *sets.new.word_mut(index) |= seen & !kept;
+                let (same, steady) = match shared {
+                    Some(shared) => {
+                        let of = shared.word(index);
+                        (of.kept, of.steady)
+                    }
+                    None => (plain.within(index).map_or(0, |plain| plain.kept), 0),
+                };
+                let kept = held & seen & same;
+                let steady =
+                    kept & steady & held_at(earlier[0], index) & held_at(earlier[1], index);
+                let fates = sets.reach(index);
+                fates.kept |= kept;
+                fates.steady |= steady;
+                fates.gone |= held & !kept;
+                fates.new |= seen & !kept;
                 moves |= (held | seen) & !kept;
-                others |= kept & !all;
+                others |= kept & !steady;
             }
             self.has_moves |= moves != 0;
             self.has_others |= others != 0;
@@ -291,12 +247,10 @@ impl Scratch {
                 self.plan_destroyed(range, history, sight);
             }
         } else {
-            let words = sight.visible.words().iter().enumerate();
-            let words = words.skip(usize::from(range.first) / 64);
-            for ((index, mask), (_, seen)) in range.masks().zip(words) {
-                if seen & mask != 0 {
-                    self.sets.reach(index);
-                    *self.sets.new.word_mut(index) |= seen & mask;
+            for (index, mask) in range.masks_within(0..sight.visible.words().len()) {
+                let seen = sight.visible.word(index) & mask;
+                if seen != 0 {
+                    self.sets.reach(index).new |= seen;
                 }
             }
             self.has_moves = true;
@@ -312,31 +266,30 @@ impl Scratch {
             let within = range.within(&view.stale, |stale| stale.slot);
             for stale in view.stale.get(within).unwrap_or(&[]) {
                 let slot = stale.slot;
-                self.sets.steady.remove(slot);
+                let (fates, bit) = self.sets.place(slot);
+                fates.steady &= !bit;
                 (self.has_aged, self.has_moves, self.has_others) = (true, true, true);
                 if place > 0 || !view.slots.contains(slot) {
                     continue;
                 }
                 // Who is held here is who was told, which the columns of the baseline do not know.
-                let bit = 1 << (slot % 64);
-                let index = usize::from(slot) / 64;
                 let now = frame.columns.row(slot);
                 let same = now.filter(|now| {
                     (now.generation, now.kind) == (stale.who.generation, stale.who.kind)
                 });
                 let seen = sight.visible.contains(slot);
-                self.sets.kept.remove(slot);
-                self.sets.gone.remove(slot);
-                self.sets.new.remove(slot);
+                fates.kept &= !bit;
+                fates.gone &= !bit;
+                fates.new &= !bit;
                 let (Some(now), true) = (same, seen) else {
-                    *self.sets.gone.word_mut(index) |= bit;
+                    fates.gone |= bit;
                     if seen && now.is_some() {
-                        *self.sets.new.word_mut(index) |= bit;
+                        fates.new |= bit;
                     }
                     continue;
                 };
-                *self.sets.kept.word_mut(index) |= bit;
-                *self.sets.aged.word_mut(index) |= bit;
+                fates.kept |= bit;
+                fates.aged |= bit;
                 self.tell_alone(slot, stale.as_of, now.values, now.kind, frame);
             }
         }
@@ -364,7 +317,8 @@ impl Scratch {
             let chunk = (start, self.own_bits.len());
             let place = self.own.partition_point(|own| own.slot < slot);
             self.own.insert(place, Own { slot, chunk });
-            self.sets.own.insert(slot);
+            let (fates, bit) = self.sets.place(slot);
+            fates.own |= bit;
         }
     }
 
@@ -373,20 +327,20 @@ impl Scratch {
         let frame = sight.frame;
         let base = sight.baselines.view(history.base);
         let then = frame.columns_at(history.base);
-        let Sets {
-            gone, destroyed, ..
-        } = &mut self.sets;
-        for slot in gone.within(range) {
-            let stale = base
-                .and_then(|base| base.stale(slot))
-                .map(|stale| stale.who);
-            let held = stale.or_else(|| {
-                let (generation, kind) = then?.who(slot)?;
-                Some(Who { generation, kind })
-            });
-            let now = frame.columns.who(slot);
-            if held.is_none_or(|held| now != Some((held.generation, held.kind))) {
-                destroyed.insert(slot);
+        for (index, mask) in self.sets.masks(range) {
+            for slot in slots_of(index, self.sets.word(index).gone & mask) {
+                let stale = base
+                    .and_then(|base| base.stale(slot))
+                    .map(|stale| stale.who);
+                let held = stale.or_else(|| {
+                    let (generation, kind) = then?.who(slot)?;
+                    Some(Who { generation, kind })
+                });
+                let now = frame.columns.who(slot);
+                if held.is_none_or(|held| now != Some((held.generation, held.kind))) {
+                    let (fates, bit) = self.sets.place(slot);
+                    fates.destroyed |= bit;
+                }
             }
         }
     }
@@ -397,7 +351,7 @@ impl Scratch {
         if !self.has_moves && sight.waiting.is_empty() {
             return;
         }
-        for slot in self.sets.new.within(range) {
+        for slot in self.sets.within(range, |fates| fates.new) {
             let before = sight.waiting(slot);
             let snapshots = before.map_or(0, |waiting| waiting.snapshots.saturating_add(1));
             self.waiting.push(Waiting { slot, snapshots });
@@ -406,7 +360,7 @@ impl Scratch {
         // count to start again, the others might never get their turn.
         let within = range.within(sight.waiting, |waiting| waiting.slot);
         for waiting in sight.waiting.get(within).unwrap_or(&[]) {
-            let kept = self.sets.kept.contains(waiting.slot);
+            let kept = self.sets.has(waiting.slot, |fates| fates.kept);
             if kept && !sight.baselines.all_hold(waiting.slot) {
                 self.waiting.push(*waiting);
             }
@@ -456,19 +410,6 @@ impl Scratch {
         }
     }
 
-    /// Whether somebody of a range is neither steady nor aged.
-    fn has_others(&self, range: SlotRange) -> bool {
-        if !self.has_others {
-            return false;
-        }
-        let Sets {
-            kept, steady, aged, ..
-        } = &self.sets;
-        self.sets.masks(range).any(|(index, mask)| {
-            kept.word(index) & !steady.word(index) & !aged.word(index) & mask != 0
-        })
-    }
-
     /// What a planned range is told from.
     fn sources<'a>(
         &'a self,
@@ -478,19 +419,19 @@ impl Scratch {
         let Some(choice) = planned.choice else {
             return (None, None);
         };
-        let shared = self.shared(frame, choice);
-        let others = shared.is_none() || self.has_others(planned.range);
-        let plain = others.then(|| self.plain(frame, choice));
-        (shared, plain)
+        (self.shared(frame, choice), Some(self.plain(frame, choice)))
     }
 
     /// Writes a planned range, all but its header, into `bits`, and keeps how many changes it told.
     pub(super) fn write_body(&mut self, index: usize, sight: &Sight<'_>, bits: &mut BitBuffer) {
         self.prepare_range(index, sight.frame);
-        let Some(planned) = self.ranges.get(index) else {
+        let Some(planned) = self.ranges.get(index).cloned() else {
             return;
         };
-        (self.told, self.copied) = self.write_alike(planned, sight, bits);
+        let planned = &planned;
+        let mut lists = core::mem::take(&mut self.lists);
+        (self.told, self.copied) = self.write_alike(planned, sight, &mut lists, bits);
+        self.lists = lists;
         let schema = &sight.frame.schema;
         if schema.has_owner_fields() {
             // After what clients may share: this is for one of them alone.
@@ -507,18 +448,13 @@ impl Scratch {
         &self,
         planned: &PlannedRange,
         sight: &Sight<'_>,
+        lists: &mut Lists,
         bits: &mut BitBuffer,
     ) -> (usize, bool) {
         let cohorts = &sight.frame.cohorts;
         let cell = self.shared_cell(planned, sight.frame);
-        let sets = [
-            &self.sets.kept,
-            &self.sets.steady,
-            &self.sets.gone,
-            &self.sets.new,
-        ];
         let told = cell.and_then(|cell| cohorts.told(cell));
-        if let Some(told) = told.filter(|told| told.fits(sets)) {
+        if let Some(told) = told.filter(|told| told.fits(self.sets.alike())) {
             bits.append(&told.bits, 0, told.bits.len());
             return (told.changes, true);
         }
@@ -533,9 +469,9 @@ impl Scratch {
             plain,
             own: (&self.own, &self.own_bits),
         };
-        let changes = body.write(bits);
+        let changes = body.write(lists, bits);
         if let Some(cell) = cell {
-            cohorts.keep_told(cell, sets, (bits, start), changes);
+            cohorts.keep_told(cell, self.sets.alike(), (bits, start), changes);
         }
         (changes, false)
     }
@@ -561,15 +497,8 @@ impl Scratch {
             .filter(|slot| planned.range.contains(*slot))?;
         let now = frame.columns.row(slot)?;
         let fields = frame.schema.owner_fields(now.kind)?;
-        let Sets {
-            kept,
-            new,
-            unsent,
-            withheld,
-            ..
-        } = &self.sets;
-        let stays = kept.contains(slot) && !unsent.contains(slot);
-        let enters = new.contains(slot) && !withheld.contains(slot);
+        let stays = self.sets.has(slot, |fates| fates.kept & !fates.unsent);
+        let enters = self.sets.has(slot, |fates| fates.new & !fates.withheld);
         if !stays && !enters {
             return None;
         }
@@ -590,10 +519,10 @@ impl Scratch {
         let Some(planned) = self.ranges.get(index) else {
             return true;
         };
-        let Sets {
-            unsent, withheld, ..
-        } = &self.sets;
-        let rest = |(index, mask)| (unsent.word(index) | withheld.word(index)) & mask;
+        let rest = |(index, mask)| {
+            let fates = self.sets.word(index);
+            (fates.unsent | fates.withheld) & mask
+        };
         !self.itemised || self.sets.masks(planned.range).all(|word| rest(word) == 0)
     }
 }

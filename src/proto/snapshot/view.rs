@@ -11,7 +11,7 @@ use super::choose;
 use super::frame::TickFrame;
 use super::interest;
 use super::part::{Header, all_slots};
-use super::plan::{PlannedRange, Scratch, Sets, Sight, Waiting};
+use super::plan::{Fates, PlannedRange, Scratch, Sight, Waiting};
 use super::slots::SlotSet;
 use super::splits::{MAX_PARTS, Splits};
 use super::view_config::{ViewConfig, ViewStats};
@@ -349,17 +349,18 @@ impl ClientView {
                 Some(Who { generation, kind })
             })
         };
-        let deferred: Vec<_> = sets
-            .unsent
-            .within(planned.range)
+        // Nothing is left untold but of what is an item.
+        let unsent = scratch.is_itemised();
+        let unsent = unsent.then(|| sets.within(planned.range, |fates| fates.unsent));
+        let deferred: Vec<_> = unsent
+            .into_iter()
+            .flatten()
             .filter_map(|slot| Some((slot, who(slot)?)))
             .collect();
-        let left = sets.gone.within(planned.range);
-        let entered = sets.new.within(planned.range);
         self.baselines.record(
             part,
-            left.filter(|slot| !sets.unsent.contains(*slot)),
-            entered.filter(|slot| !sets.withheld.contains(*slot)),
+            sets.within(planned.range, |fates| fates.gone & !fates.unsent),
+            sets.within(planned.range, |fates| fates.new & !fates.withheld),
             deferred.into_iter(),
         );
         self.count(planned, scratch, bytes);
@@ -367,20 +368,16 @@ impl ClientView {
 
     /// Counts what a part told.
     fn count(&mut self, planned: &PlannedRange, scratch: &Scratch, bytes: usize) {
-        let Sets {
-            new,
-            unsent,
-            withheld,
-            ..
-        } = &scratch.sets;
-        let of = |set: &SlotSet| set.count_within(planned.range) as u64;
         self.stats.parts += 1;
         self.stats.bytes += bytes as u64;
         self.stats.changed += scratch.told as u64;
-        if !scratch.is_plain() {
-            self.stats.entered += of(new) - of(withheld);
-            self.stats.deferred += of(unsent);
-            self.stats.withheld += of(withheld);
+        let count = |set: fn(&Fates) -> u64| scratch.sets.count(planned.range, set);
+        if scratch.has_moves() {
+            self.stats.entered += count(|fates| fates.new & !fates.withheld);
+        }
+        if scratch.is_itemised() {
+            self.stats.deferred += count(|fates| fates.unsent);
+            self.stats.withheld += count(|fates| fates.withheld);
         }
         self.stats.without_baseline += u64::from(planned.choice.is_none());
         let alone = planned.choice.is_some_and(|choice| choice.cell.is_none());

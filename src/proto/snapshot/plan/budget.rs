@@ -3,7 +3,7 @@
 //! Adds up by the word first. Only when not everything fits is each difference an item of its own, with what it
 //! costs and how urgent it is. Knows the plan it cuts. Has no idea of datagrams.
 
-use super::super::cohort::Chunks;
+use super::super::cohort::{Chunks, Shared};
 use super::super::grid::distance_squared;
 use super::super::owner::Owned;
 use super::super::priority;
@@ -114,53 +114,53 @@ impl Scratch {
         if self.cohorts_fit(sight, budget) {
             return true;
         }
-        let mut bits = 0;
+        let own = self.own_bits.len() + self.own.len() * PLACE_BITS as usize;
         for place in 0..self.ranges.len() {
             self.prepare_range(place, sight.frame);
-            let planned = &self.ranges[place];
-            let (shared, plain) = self.sources(planned, sight.frame);
-            let sets = &self.sets;
-            for (index, mask) in sets.masks(planned.range) {
-                let steady = sets.steady.word(index) & mask;
-                let others = sets.kept.word(index) & mask & !steady;
-                let moves = (sets.gone.word(index) | sets.new.word(index)) & mask;
-                if steady | others | moves == 0 {
-                    continue;
-                }
-                if let Some(shared) = shared {
-                    let coded = shared.coded.word(index);
-                    if coded != 0 && steady & coded == coded {
-                        let chunks = &shared.coded_chunks;
-                        bits += chunks.start(index * 64 + 64) - chunks.start(index * 64);
-                    } else {
-                        let chunk = |slot| shared.coded_chunks.chunk(slot);
-                        bits += listed_bits(chunk, index, steady & coded, 0);
+        }
+        // First as if each of the steady had the longest chunk there is.
+        [Measure::Longest, Measure::Each]
+            .into_iter()
+            .any(|measure| (self.bits(sight, measure) + own) as u64 <= budget)
+    }
+
+    /// How many bits all there is to tell takes at most, but for what is for this client alone.
+    fn bits(&self, sight: &Sight<'_>, measure: Measure) -> usize {
+        let of = |planned| self.bits_of(planned, sight, measure);
+        self.ranges.iter().map(of).sum()
+    }
+
+    fn bits_of(&self, planned: &PlannedRange, sight: &Sight<'_>, measure: Measure) -> usize {
+        let (shared, plain) = self.sources(planned, sight.frame);
+        let mut bits = 0;
+        for (index, mask) in self.sets.masks(planned.range) {
+            let fates = self.sets.word(index);
+            let steady = fates.steady & mask;
+            let others = fates.kept & mask & !steady & !fates.aged;
+            let (gone, new) = (fates.gone & mask, fates.new & mask);
+            if let Some(shared) = shared {
+                bits += match measure {
+                    Measure::Longest => {
+                        population(steady) as usize * (shared.longest() + PLACE_BITS as usize)
                     }
-                    let listed = steady & shared.listed.word(index);
-                    let chunk = |slot| shared.listed_chunks.chunk(slot);
-                    bits += listed_bits(chunk, index, listed, PLACE_BITS);
-                }
-                let others = others & !sets.aged.word(index);
-                if others != 0
-                    && let Some(plain) = plain.and_then(|plain| plain.within(index))
-                {
-                    let listed = others & plain.listed;
-                    let chunk = |slot| plain.chunk(slot);
-                    bits += listed_bits(chunk, index, listed, PLACE_BITS);
-                }
-                let gone = sets.gone.word(index) & mask;
-                bits += (population(gone) * (PLACE_BITS + 1)) as usize;
-                let new = sets.new.word(index) & mask;
-                if new != 0
-                    && let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index)
-                {
-                    let chunk = |slot| absolute.chunk(slot);
-                    bits += listed_bits(chunk, index, new, PLACE_BITS + ENTERING_BITS);
-                }
+                    Measure::Each => steady_bits(shared, index, steady),
+                };
+            }
+            if others != 0
+                && let Some(plain) = plain.and_then(|plain| plain.within(index))
+            {
+                let listed = others & plain.listed;
+                bits += listed_bits(|slot| plain.chunk(slot), index, listed, PLACE_BITS);
+            }
+            bits += (population(gone) * (PLACE_BITS + 1)) as usize;
+            if new != 0
+                && let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index)
+            {
+                let each = PLACE_BITS + ENTERING_BITS;
+                bits += listed_bits(|slot| absolute.chunk(slot), index, new, each);
             }
         }
-        bits += self.own_bits.len() + self.own.len() * PLACE_BITS as usize;
-        bits as u64 <= budget
+        bits
     }
 
     /// Looks at each difference by itself, once per plan.
@@ -186,7 +186,6 @@ impl Scratch {
     /// Every difference of a range, by slot; who left a slot before who enters it.
     fn items_of(&self, planned: &PlannedRange, sight: &Sight<'_>, push: &mut impl FnMut(Item)) {
         let frame = sight.frame;
-        let sets = &self.sets;
         let (shared, plain) = self.sources(planned, frame);
         let base = sight.base(planned);
         let item = |slot, what, bits: usize, waited| Item {
@@ -201,13 +200,15 @@ impl Scratch {
             let (start, end) = chunks.chunk(slot);
             end - start
         };
-        for (index, mask) in sets.masks(planned.range) {
-            let all = sets.kept.word(index) | sets.gone.word(index) | sets.new.word(index);
-            for slot in slots_of(index, all & mask) {
-                if sets.gone.contains(slot) {
+        for (index, mask) in self.sets.masks(planned.range) {
+            let fates = self.sets.word(index);
+            let of = shared.map(|shared| (shared, shared.word(index)));
+            for slot in slots_of(index, (fates.kept | fates.gone | fates.new) & mask) {
+                let is = |set: u64| set >> (slot % 64) & 1 == 1;
+                if is(fates.gone) {
                     push(item(slot, What::Left, 1, 0));
                 }
-                if sets.new.contains(slot) {
+                if is(fates.new) {
                     let absolute = frame.cohorts.absolute(frame, index);
                     let chunk = absolute.map_or((0, 0), |absolute| absolute.chunk(slot));
                     let waiting = self.waiting.binary_search_by_key(&slot, |of| of.slot);
@@ -215,25 +216,24 @@ impl Scratch {
                     let waited = waiting.map_or(0, |waiting| u32::from(waiting.snapshots));
                     push(item(slot, What::Entered, chunk.1 - chunk.0, waited));
                 }
-                if !sets.kept.contains(slot) {
+                if !is(fates.kept) {
                     continue;
                 }
-                let bits = if sets.aged.contains(slot) {
+                let bits = if is(fates.aged) {
                     let own = self.own.binary_search_by_key(&slot, |own| own.slot);
                     let own = own.ok().and_then(|place| self.own.get(place));
                     own.map(|own| own.chunk.1 - own.chunk.0)
-                } else if sets.steady.contains(slot) {
-                    shared.and_then(|shared| {
-                        if shared.coded.contains(slot) {
+                } else if is(fates.steady) {
+                    of.and_then(|(shared, of)| {
+                        if is(of.coded) {
                             Some(size(&shared.coded_chunks, slot))
                         } else {
-                            let listed = shared.listed.contains(slot);
-                            listed.then(|| size(&shared.listed_chunks, slot))
+                            is(of.listed).then(|| size(&shared.listed_chunks, slot))
                         }
                     })
                 } else {
                     let plain = plain.and_then(|plain| plain.within(index));
-                    let listed = plain.filter(|plain| plain.listed >> (slot % 64) & 1 == 1);
+                    let listed = plain.filter(|plain| is(plain.listed));
                     listed
                         .map(|plain| plain.chunk(slot))
                         .map(|(start, end)| end - start)
@@ -254,9 +254,10 @@ impl Scratch {
             return;
         };
         item.sent = false;
+        let (fates, bit) = self.sets.place(item.slot);
         match item.what {
-            What::Entered => self.sets.withheld.insert(item.slot),
-            What::Left | What::Changed => self.sets.unsent.insert(item.slot),
+            What::Entered => fates.withheld |= bit,
+            What::Left | What::Changed => fates.unsent |= bit,
         }
     }
 
@@ -311,9 +312,8 @@ impl Scratch {
                 self.leave_out(index);
             }
         }
-        if self.sets.kept.contains(slot) {
-            self.sets.unsent.add(slot);
-        }
+        let (fates, bit) = self.sets.place(slot);
+        fates.unsent |= fates.kept & bit;
         true
     }
 
@@ -350,6 +350,29 @@ impl Scratch {
         self.ranges[index] = first;
         self.ranges.insert(index + 1, second);
     }
+}
+
+/// How the chunks that a cohort shares are added up.
+#[derive(Debug, Clone, Copy)]
+enum Measure {
+    /// As if each were the longest: no chunk is looked at.
+    Longest,
+    /// One by one.
+    Each,
+}
+
+/// How many bits the chunks of the steady of a word take.
+fn steady_bits(shared: &Shared, index: usize, steady: u64) -> usize {
+    let of = shared.word(index);
+    let chunk = |slot| shared.coded_chunks.chunk(slot);
+    let coded = if steady & of.coded == of.coded {
+        let chunks = &shared.coded_chunks;
+        chunks.start(index * 64 + 64) - chunks.start(index * 64)
+    } else {
+        listed_bits(chunk, index, steady & of.coded, 0)
+    };
+    let chunk = |slot| shared.listed_chunks.chunk(slot);
+    coded + listed_bits(chunk, index, steady & of.listed, PLACE_BITS)
 }
 
 /// How many bits the chunks of some slots of a word take, with so many more for each.
