@@ -205,9 +205,13 @@ impl Baselines {
         if !matches!(base, Some(None)) && !view.covered.overlaps(record.part.range) {
             apply(&mut view, base.flatten(), &record, lists);
         }
-        let place = self.views.partition_point(|other| other.tick < view.tick);
-        self.views.reserve_exact(1);
-        self.views.insert(place, view);
+        if view.covered.is_empty() {
+            self.keep_spare(view);
+        } else {
+            let place = self.views.partition_point(|other| other.tick < view.tick);
+            self.views.reserve_exact(1);
+            self.views.insert(place, view);
+        }
         self.remove(index);
         self.prune(ranges);
         true
@@ -278,9 +282,10 @@ impl Baselines {
         }
     }
 
-    /// Keeps what a record builds on, and the freshest for each range.
+    /// Keeps what a record builds on, and the freshest for each range. The ranges are all slots there are, so each of
+    /// the newest views is among the freshest for one of them.
     fn prune(&mut self, ranges: impl Iterator<Item = SlotRange> + Clone) {
-        for index in (0..self.views.len()).rev() {
+        for index in (0..self.views.len().saturating_sub(FRESHEST)).rev() {
             let (view, newer) = match self.views.get(index..) {
                 Some([view, newer @ ..]) => (view, newer),
                 _ => continue,
@@ -319,7 +324,9 @@ fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
     view.own = record.part.own.or(view.own);
     let (left, rest) = lists.split_at(usize::from(record.left));
     let (entered, deferred) = rest.split_at(usize::from(record.entered));
-    for (index, mask) in range.masks() {
+    let words = base.map_or(0, |base| base.slots.words().len());
+    let words = words.max(view.slots.words().len());
+    for (index, mask) in range.masks_within(0..words) {
         let held = base.map_or(0, |base| base.slots.word(index));
         if held != 0 || view.slots.word(index) & mask != 0 {
             let word = view.slots.word_mut(index);

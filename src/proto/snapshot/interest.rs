@@ -42,14 +42,18 @@ pub(super) fn visible(
         return;
     };
     let side = frame.relevances.side(viewpoint.team);
-    for (index, word) in visible.words_mut().iter_mut().enumerate() {
-        *word = side.seen(index);
-    }
     if !side.settles_all(frame.columns.used()) {
-        add_near(frame, viewpoint.center, radii.inner, &side, visible);
+        frame
+            .grid
+            .near(viewpoint.center, radii.inner, |slot| visible.add(slot));
         if let Some(earlier) = frame.columns_at(then) {
             let held = (before, earlier);
             add_held(frame, viewpoint.center, radii.outer, &side, held, visible);
+        }
+    }
+    if !side.is_silent() {
+        for (index, word) in visible.words_mut().iter_mut().enumerate() {
+            *word = side.seen(index) | (*word & !side.hidden(index));
         }
     }
     for (id, hidden) in frame.exceptions(client) {
@@ -64,21 +68,6 @@ pub(super) fn visible(
     }
 }
 
-/// Adds who is within the inner radius and whose distance decides anything.
-fn add_near(
-    frame: &TickFrame,
-    center: [f32; 3],
-    inner: f32,
-    side: &Side<'_>,
-    visible: &mut SlotSet,
-) {
-    frame.grid.near(center, inner, |slot| {
-        if !side.settles(slot) {
-            visible.add(slot);
-        }
-    });
-}
-
 /// Adds who was seen before, is the same and still within the outer radius.
 fn add_held(
     frame: &TickFrame,
@@ -90,7 +79,7 @@ fn add_held(
 ) {
     let columns = &*frame.columns;
     for (index, before) in before.words().iter().enumerate() {
-        let open = before & !(visible.word(index) | side.hidden(index));
+        let open = before & !(visible.word(index) | side.settled(index));
         for slot in slots_of(index, open) {
             let same = earlier.who(slot).is_some() && earlier.who(slot) == columns.who(slot);
             if same && within(columns, slot, center, outer) {

@@ -171,17 +171,22 @@ impl Side<'_> {
         (self.everyone.word(index) | shown) & !self.hidden(index)
     }
 
-    /// Whether the distance of this one decides nothing.
+    /// One word of those whose distance decides nothing.
     #[inline]
-    pub(super) fn settles(&self, slot: u16) -> bool {
-        let index = usize::from(slot) / 64;
-        (self.seen(index) | self.hidden(index)) >> (slot % 64) & 1 == 1
+    pub(super) fn settled(&self, index: usize) -> u64 {
+        self.seen(index) | self.hidden(index)
+    }
+
+    /// Whether the game has said nothing: everybody's distance decides.
+    pub(super) fn is_silent(&self) -> bool {
+        let is_empty = |set: Option<&SlotSet>| set.is_none_or(|set| set.words().is_empty());
+        is_empty(Some(self.everyone)) && is_empty(Some(self.guarded)) && is_empty(self.shown)
     }
 
     /// Whether nobody's distance decides anything.
     pub(super) fn settles_all(&self, slots: &SlotSet) -> bool {
         let mut words = slots.words().iter().enumerate();
-        words.all(|(index, word)| word & !(self.seen(index) | self.hidden(index)) == 0)
+        !self.is_silent() && words.all(|(index, word)| word & !self.settled(index) == 0)
     }
 }
 

@@ -27,14 +27,7 @@ impl SlotRange {
         })
     }
 
-    /// The words of a set that the range touches, each with the bits that are in the range.
-    #[inline]
-    pub(super) fn masks(self) -> impl Iterator<Item = (usize, u64)> + Clone {
-        let (first, last) = (usize::from(self.first) / 64, usize::from(self.last) / 64);
-        (first..=last).map(move |index| (index, self.mask(index)))
-    }
-
-    /// The same of these words only.
+    /// The words of a set that the range touches, of these words only, each with the bits that are in the range.
     #[inline]
     pub(super) fn masks_within(
         self,
@@ -84,6 +77,11 @@ impl Coverage {
     pub(super) fn clear(&mut self) {
         self.one = None;
         self.others.clear();
+    }
+
+    /// Whether nobody has been told.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.one.is_none() && self.others.is_empty()
     }
 
     fn ranges(&self) -> impl Iterator<Item = &SlotRange> {
