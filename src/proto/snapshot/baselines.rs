@@ -8,10 +8,12 @@
 //! Knows slots and ticks. Has no idea of values, bits, frames or positions.
 
 use core::iter;
+use core::ops::Deref;
 use std::collections::VecDeque;
 
 use super::codec::Lags;
-use super::slots::{Coverage, SlotRange, SlotSet};
+use super::pool::{SetId, SetPool, Slots};
+use super::slots::{Coverage, SlotRange};
 use crate::time::Tick;
 
 /// Datagrams that may be on their way at once.
@@ -42,18 +44,18 @@ pub(super) struct Stale {
 
 /// An acknowledged snapshot, or the parts of it that are.
 #[derive(Debug, Default)]
-pub(super) struct View {
+pub(super) struct Kept {
     pub(super) tick: Tick,
     covered: Coverage,
     /// Who is in it.
-    pub(super) slots: SlotSet,
+    set: Option<SetId>,
     /// Whose value is older, ascending by slot.
     pub(super) stale: Vec<Stale>,
     /// The slot of the entity of which the client was told what only an owner is.
     pub(super) own: Option<u16>,
 }
 
-impl View {
+impl Kept {
     /// The value of a slot that is older than the snapshot.
     pub(super) fn stale(&self, slot: u16) -> Option<&Stale> {
         let found = self.stale.binary_search_by_key(&slot, |stale| stale.slot);
@@ -64,12 +66,20 @@ impl View {
     pub(super) fn own_within(&self, range: SlotRange) -> Option<u16> {
         self.own.filter(|slot| range.contains(*slot))
     }
+}
 
-    fn clear(&mut self) {
-        self.covered.clear();
-        self.slots.clear(0);
-        self.stale.clear();
-        self.own = None;
+/// An acknowledged snapshot and who is in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    kept: &'a Kept,
+    pub(super) slots: Slots<'a>,
+}
+
+impl<'a> Deref for View<'a> {
+    type Target = &'a Kept;
+
+    fn deref(&self) -> &Self::Target {
+        &self.kept
     }
 }
 
@@ -107,9 +117,10 @@ pub(super) struct Baselines {
     records: VecDeque<Record>,
     ids: Vec<u16>,
     /// Ascending by tick.
-    views: Vec<View>,
+    views: Vec<Kept>,
     /// Emptied views, kept for their memory.
-    spare: Vec<View>,
+    spare: Vec<Kept>,
+    sets: SetPool,
 }
 
 impl Baselines {
@@ -128,7 +139,7 @@ impl Baselines {
     }
 
     /// The acknowledged snapshots that cover a range, newest first.
-    pub(super) fn covering(&self, range: SlotRange) -> impl Iterator<Item = &View> {
+    pub(super) fn covering(&self, range: SlotRange) -> impl Iterator<Item = &Kept> {
         self.views
             .iter()
             .rev()
@@ -136,12 +147,10 @@ impl Baselines {
     }
 
     /// The acknowledged snapshot of a tick.
-    pub(super) fn view(&self, tick: Tick) -> Option<&View> {
-        let index = self
-            .views
-            .binary_search_by_key(&tick, |view| view.tick)
-            .ok()?;
-        self.views.get(index)
+    pub(super) fn view(&self, tick: Tick) -> Option<View<'_>> {
+        let kept = kept(&self.views, tick)?;
+        let slots = slots(&self.sets, kept);
+        Some(View { kept, slots })
     }
 
     /// Whether every acknowledged snapshot that speaks of a slot has somebody in it.
@@ -150,7 +159,7 @@ impl Baselines {
             .views
             .iter()
             .filter(|view| view.covered.covers_slot(slot));
-        telling.all(|view| view.slots.contains(slot))
+        telling.all(|view| slots(&self.sets, view).contains(slot))
     }
 
     /// Remembers a datagram. Each list ascends by slot; `deferred` are entities of the baseline.
@@ -200,10 +209,10 @@ impl Baselines {
         let record = self.records[index];
         let mut view = self.take_view(record.part.tick);
         let lists = self.ids.get(start..start + record.ids()).unwrap_or(&[]);
-        let base = record.part.base.map(|tick| self.view(tick));
+        let base = record.part.base.map(|tick| kept(&self.views, tick));
         // The baseline is kept as long as a record names it. A range is told once per tick.
         if !matches!(base, Some(None)) && !view.covered.overlaps(record.part.range) {
-            apply(&mut view, base.flatten(), &record, lists);
+            apply(&mut view, base.flatten(), &record, lists, &mut self.sets);
         }
         if view.covered.is_empty() {
             self.keep_spare(view);
@@ -263,20 +272,25 @@ impl Baselines {
     }
 
     /// The view of a tick, taken out of the list, or an empty one.
-    fn take_view(&mut self, tick: Tick) -> View {
+    fn take_view(&mut self, tick: Tick) -> Kept {
         match self.views.binary_search_by_key(&tick, |view| view.tick) {
             Ok(index) => self.views.remove(index),
             Err(_) => {
                 let mut view = self.spare.pop().unwrap_or_default();
-                view.clear();
                 view.tick = tick;
                 view
             }
         }
     }
 
-    fn keep_spare(&mut self, view: View) {
+    fn keep_spare(&mut self, mut view: Kept) {
+        if let Some(set) = view.set.take() {
+            self.sets.release(set);
+        }
         if self.spare.len() < SPARE {
+            view.covered.clear();
+            view.stale.clear();
+            view.own = None;
             self.spare.reserve_exact(1);
             self.spare.push(view);
         }
@@ -307,35 +321,64 @@ impl Baselines {
 
     /// Heap memory in bytes.
     pub(super) fn memory(&self) -> usize {
-        let views = self.views.iter().chain(&self.spare).map(|view| {
-            view.covered.memory() + view.slots.memory() + view.stale.capacity() * size_of::<Stale>()
-        });
+        let views = self
+            .views
+            .iter()
+            .chain(&self.spare)
+            .map(|view| view.covered.memory() + view.stale.capacity() * size_of::<Stale>());
         self.records.capacity() * size_of::<Record>()
             + self.ids.capacity() * size_of::<u16>()
-            + (self.views.capacity() + self.spare.capacity()) * size_of::<View>()
+            + (self.views.capacity() + self.spare.capacity()) * size_of::<Kept>()
+            + self.sets.memory()
             + views.sum::<usize>()
     }
 }
 
+/// The acknowledged snapshot of a tick, among those ascending by tick.
+fn kept(views: &[Kept], tick: Tick) -> Option<&Kept> {
+    let index = views.binary_search_by_key(&tick, |view| view.tick).ok()?;
+    views.get(index)
+}
+
+/// Who is in an acknowledged snapshot.
+fn slots<'a>(sets: &'a SetPool, kept: &Kept) -> Slots<'a> {
+    kept.set.map_or(Slots::default(), |set| sets.slots(set))
+}
+
 /// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they
 /// had in V(b).
-fn apply(view: &mut View, base: Option<&View>, record: &Record, lists: &[u16]) {
+fn apply(view: &mut Kept, base: Option<&Kept>, record: &Record, lists: &[u16], sets: &mut SetPool) {
     let range = record.part.range;
     view.own = record.part.own.or(view.own);
     let (left, rest) = lists.split_at(usize::from(record.left));
     let (entered, deferred) = rest.split_at(usize::from(record.entered));
-    let words = base.map_or(0, |base| base.slots.words().len());
-    let words = words.max(view.slots.words().len());
-    for (index, mask) in range.masks_within(0..words) {
-        let held = base.map_or(0, |base| base.slots.word(index));
-        if held != 0 || view.slots.word(index) & mask != 0 {
-            let word = view.slots.word_mut(index);
+    let same = base.filter(|base| {
+        let is_still = left.is_empty() && entered.is_empty();
+        is_still && view.set.is_none() && base.covered.is_just(range)
+    });
+    if let Some(same) = same {
+        view.set = same.set.map(|set| sets.share(set));
+    } else {
+        entered.last().iter().for_each(|last| sets.reach(**last));
+        let set = match view.set {
+            Some(set) => sets.own(set),
+            None => sets.empty(),
+        };
+        view.set = Some(set);
+        for (index, mask) in range.masks_within(0..sets.width()) {
+            let held = base.map_or(0, |base| slots(sets, base).word(index));
+            let word = &mut sets.words_mut(set)[index];
             *word = (*word & !mask) | (held & mask);
         }
-    }
-    left.iter().for_each(|slot| view.slots.remove(*slot));
-    for slot in entered {
-        *view.slots.word_mut(usize::from(*slot) / 64) |= 1 << (slot % 64);
+        let words = sets.words_mut(set);
+        for slot in left {
+            if let Some(word) = words.get_mut(usize::from(*slot) / 64) {
+                *word &= !(1 << (slot % 64));
+            }
+        }
+        for slot in entered {
+            words[usize::from(*slot) / 64] |= 1 << (slot % 64);
+        }
     }
 
     let place = view.stale.partition_point(|stale| stale.slot < range.first);
@@ -421,7 +464,7 @@ mod tests {
                 }
                 for (tick, range, plain) in told.values() {
                     if let Some(view) = baselines.covering(*range).find(|view| view.tick == *tick) {
-                        prop_assert_eq!(&plainly(view, *range), plain);
+                        prop_assert_eq!(&plainly(&baselines.sets, view, *range), plain);
                     }
                 }
                 prop_assert!(baselines.records.len() <= RECORDS);
@@ -431,9 +474,10 @@ mod tests {
     }
 
     /// A view as a plain snapshot, within a range.
-    fn plainly(view: &View, range: SlotRange) -> Plain {
+    fn plainly(sets: &SetPool, view: &Kept, range: SlotRange) -> Plain {
         let as_of = |slot: u16| view.stale(slot).map_or(view.tick, |stale| stale.as_of);
-        let within = view.slots.within(range);
+        let held = slots(sets, view);
+        let within = held.iter().filter(|slot| range.contains(*slot));
         within.map(|slot| (slot, as_of(slot))).collect()
     }
 
@@ -450,7 +494,7 @@ mod tests {
         let base = (!bases.is_empty()).then(|| bases[base.index(bases.len())]);
         let held = base
             .and_then(|base| baselines.view(base))
-            .map(|view| plainly(view, range));
+            .map(|view| plainly(&baselines.sets, view.kept, range));
         let held = held.unwrap_or_default();
         let [mut left, mut entered, mut deferred] = <[BTreeSet<u16>; 3]>::default();
         for (slot, fate) in fates.iter().filter(|(slot, _)| range.contains(*slot)) {

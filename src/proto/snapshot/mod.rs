@@ -80,6 +80,7 @@ mod interest;
 mod owner;
 mod part;
 mod plan;
+mod pool;
 mod priority;
 mod quantity;
 mod quaternion;

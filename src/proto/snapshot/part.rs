@@ -338,7 +338,7 @@ impl Lists {
 pub(super) struct Body<'a> {
     pub(super) frame: &'a TickFrame,
     pub(super) range: SlotRange,
-    pub(super) base: Option<&'a View>,
+    pub(super) base: Option<View<'a>>,
     pub(super) sets: &'a Sets,
     pub(super) shared: Option<&'a Shared>,
     pub(super) plain: Option<Plains<'a>>,

@@ -20,6 +20,7 @@ use super::frame::TickFrame;
 use super::interest;
 use super::owner::{self, Owned};
 use super::part::{Body, Lists, all_slots};
+use super::pool::Slots;
 use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
 use crate::proto::wire::BitBuffer;
@@ -133,18 +134,18 @@ impl<'a> Sight<'a> {
     }
 
     /// What the client holds of a range.
-    pub(super) fn base(&self, planned: &PlannedRange) -> Option<&'a View> {
+    pub(super) fn base(&self, planned: &PlannedRange) -> Option<View<'a>> {
         self.baselines.view(planned.base()?)
     }
 
     /// The snapshots at the earlier ticks of a history.
-    fn earlier(&self, history: History) -> [Option<&'a View>; 2] {
+    fn earlier(&self, history: History) -> [Option<View<'a>>; 2] {
         let earlier = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
         earlier.map(|tick| self.baselines.view(tick?))
     }
 
     /// The snapshots of a history that the client holds, newest first.
-    fn held(&self, history: History) -> impl Iterator<Item = &'a View> {
+    fn held(&self, history: History) -> impl Iterator<Item = View<'a>> {
         let base = self.baselines.view(history.base);
         let earlier = self.earlier(history).into_iter();
         core::iter::once(base).chain(earlier).flatten()
@@ -209,11 +210,11 @@ impl Scratch {
             // Who is steady in the cohort, and held at each tick of the history.
             let earlier = sight
                 .earlier(history)
-                .map(|view| view.map(|view| &view.slots));
+                .map(|view| view.map(|view| view.slots));
             let held_at =
-                |set: Option<&SlotSet>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
+                |set: Option<Slots<'_>>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
             let words = sight.visible.words().len();
-            let words = words.max(base.map_or(0, |base| base.slots.words().len()));
+            let words = words.max(base.map_or(0, |base| base.slots.words()));
             let (mut moves, mut others) = (0, 0);
             for (index, mask) in range.masks_within(0..words) {
                 let held = base.map_or(0, |base| base.slots.word(index)) & mask;

@@ -84,6 +84,11 @@ impl Coverage {
         self.one.is_none() && self.others.is_empty()
     }
 
+    /// Whether this range and no other has been told.
+    pub(super) fn is_just(&self, range: SlotRange) -> bool {
+        self.one == Some(range) && self.others.is_empty()
+    }
+
     fn ranges(&self) -> impl Iterator<Item = &SlotRange> {
         self.one.iter().chain(&self.others)
     }
@@ -206,12 +211,6 @@ impl SlotSet {
         words.flat_map(|(index, word)| slots_of(index, *word))
     }
 
-    /// The slots within a range, ascending.
-    #[cfg(test)]
-    pub(super) fn within(&self, range: SlotRange) -> impl Iterator<Item = u16> + '_ {
-        self.iter().filter(move |slot| range.contains(*slot))
-    }
-
     /// Heap memory in bytes.
     pub(super) const fn memory(&self) -> usize {
         self.words.capacity() * size_of::<u64>()
@@ -273,8 +272,6 @@ mod tests {
             set.add(slot);
         }
         assert!(set.iter().eq([3, 63, 64, 64_999]));
-        assert!(set.within(range(3, 63)).eq([3, 63]));
-        assert!(set.within(range(4, 64_998)).eq([63, 64]));
         set.remove(63);
         assert!(!set.contains(63) && set.contains(64) && !set.contains(65_535));
     }
