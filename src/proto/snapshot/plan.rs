@@ -70,6 +70,8 @@ pub struct Scratch {
     has_moves: bool,
     /// The same of somebody whose history is not known as a whole.
     has_others: bool,
+    /// Whether it was decided what is told within the budget.
+    selected: bool,
     /// Whether there are items: not everything could be told.
     itemised: bool,
     order: Vec<u32>,
@@ -162,7 +164,7 @@ impl Scratch {
     pub(super) fn clear(&mut self, slots: usize) {
         self.sets.clear(slots);
         self.items.clear();
-        self.itemised = false;
+        (self.selected, self.itemised) = (false, false);
         (self.has_aged, self.has_moves, self.has_others) = (false, false, false);
         self.ranges.clear();
         self.own.clear();

@@ -217,7 +217,11 @@ impl ClientView {
             let choice = choose::history(&self.baselines, frame, range);
             scratch.plan_range(range, choice, &sight);
         }
-        scratch.select(&sight, self.budget);
+        // Of a snapshot in one part it is known what it takes when it is written, which is nearly always less than
+        // may be told.
+        if scratch.ranges.len() > 1 {
+            scratch.select(&sight, self.budget);
+        }
         scratch.plans += 1;
         self.plan = scratch.plans;
         scratch.owner = Some((self.client, frame.tick(), self.plan));
@@ -249,6 +253,9 @@ impl ClientView {
             let bytes = scratch.bits.byte_len();
             if bytes <= room {
                 break;
+            }
+            if scratch.select(&self.sight(frame), self.budget) {
+                continue;
             }
             if scratch.hold_back_own(&self.sight(frame), index, room * 8) {
                 continue;

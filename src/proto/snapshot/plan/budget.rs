@@ -54,18 +54,21 @@ impl Item {
 }
 
 impl Scratch {
-    /// Decides what is told within a budget of so many bytes.
-    pub(in super::super) fn select(&mut self, sight: &Sight<'_>, budget: usize) {
+    /// Decides what is told within a budget of so many bytes, once per plan. Says whether that left anything out.
+    pub(in super::super) fn select(&mut self, sight: &Sight<'_>, budget: usize) -> bool {
+        if core::mem::replace(&mut self.selected, true) {
+            return false;
+        }
         let budget = (budget as u64 * 8)
             .saturating_sub(u64::from(HEADER_BITS) * self.ranges.len() as u64)
             .saturating_sub(u64::from(sight.owner_bits()));
         if self.bits_at_most(sight, budget) {
-            return;
+            return false;
         }
         self.itemise(sight);
         let cost: u64 = self.items.iter().map(|item| u64::from(item.cost())).sum();
         if cost <= budget {
-            return;
+            return false;
         }
         self.order.clear();
         self.order.extend(0..self.items.len() as u32);
@@ -88,6 +91,7 @@ impl Scratch {
                 self.leave_out(index);
             }
         }
+        true
     }
 
     /// Whether everything that the cohorts have to tell takes at most so many bits, when nobody comes
