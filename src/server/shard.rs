@@ -190,7 +190,13 @@ impl Shard {
     }
 
     /// Sends what is due until there is no more or the socket takes no more.
-    fn transmit(&mut self, now: Timestamp, socket: &mut ShardSocket, queue: &mut SendQueue) {
+    ///
+    /// Between two batches it hears what came meanwhile: a frame for a thousand clients takes longer to send than the
+    /// kernel has room for what they say. As much as [before a frame](heard_before_a_frame) at most, so that answers to
+    /// strangers cannot keep it here.
+    fn transmit(&mut self, mut now: Timestamp, socket: &mut ShardSocket, queue: &mut SendQueue) {
+        let most = heard_before_a_frame(self.core.len());
+        let mut heard = 0;
         loop {
             let mut is_dry = false;
             while queue.has_room() && !is_dry {
@@ -202,6 +208,12 @@ impl Shard {
             self.count_sent(batch);
             if is_dry || batch.would_block {
                 return;
+            }
+            now = self.clock.now();
+            if heard < most {
+                let batch = self.receive(now, socket);
+                heard += batch.datagrams + batch.errors;
+                self.core.settle(now);
             }
         }
     }
