@@ -7,7 +7,7 @@ mod files;
 mod summary;
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::tools::bench::conduct::{Course, Ran, Rest, RunError, conduct};
 use crate::tools::bench::machine::Machine;
 use crate::tools::bench::objective::Objectives;
 use crate::tools::bench::report::{LoadSheet, Report, ServerSheet};
-use crate::tools::bench::{Fleet, FleetConfig, OwnServer, Probe, ServerOrder};
+use crate::tools::bench::{Fleet, FleetConfig, OwnServer, Probe, ServerOrder, Sockets};
 use crate::tools::tokens::{HttpUrl, TokenService, TokenSource};
 
 /// The most clients there can be: a server has no more places.
@@ -38,6 +38,9 @@ const MOST: u64 = 16_384;
 
 /// The first load of a search, unless told otherwise.
 const FROM: u32 = 100;
+
+/// Where a server of the load test's own listens, but for the port.
+const OWN_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// When all have set out, the last ones get so long to come in: more than a token's timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,6 +77,9 @@ pub(super) struct Arguments {
     /// Threads of the load test [default: one less than there are processors, 1 at least, 8 at most]
     #[arg(long, value_name = "N", value_parser = value::within::<u16>(1, 64))]
     threads: Option<u16>,
+    /// Whether each client has a socket: own or shared [default: shared with a server on 127.0.0.0/8, where the system allows it]
+    #[arg(long, value_name = "WHOSE", value_parser = str::parse::<Sockets>)]
+    sockets: Option<Sockets>,
     /// Print one JSON object at the end, and nothing else, on stdout
     #[arg(long)]
     json: bool,
@@ -162,6 +168,14 @@ impl Arguments {
             ..
         } = self.own;
         super::check_rates(tick_rate, snapshot_rate)?;
+        if self.sockets == Some(Sockets::Shared) {
+            let server = self.elsewhere.server.unwrap_or(OWN_SERVER);
+            Sockets::try_sharing(server).map_err(|error| {
+                Failure::Usage(format!(
+                    "--sockets shared: {error}; allowed is --sockets own"
+                ))
+            })?;
+        }
         match self.objectives.from {
             Some(from) if from > self.clients => Err(Failure::Usage(format!(
                 "--from {from}: allowed is at most --clients {}",
@@ -175,6 +189,15 @@ impl Arguments {
         let usual =
             || std::thread::available_parallelism().map_or(1, |it| (it.get() - 1).clamp(1, 8));
         self.threads.map_or_else(usual, usize::from)
+    }
+
+    /// Shared, unless something speaks against it.
+    fn sockets(&self, server: SocketAddr) -> Sockets {
+        self.sockets
+            .unwrap_or_else(|| match Sockets::try_sharing(server) {
+                Ok(()) => Sockets::Shared,
+                Err(_) => Sockets::Own,
+            })
     }
 
     fn course(&self) -> Course {
@@ -214,6 +237,7 @@ impl Arguments {
             conditions: ProfileConditions::symmetric(self.network.conditions()),
             seed: self.seed,
             threads: self.threads(),
+            sockets: self.sockets(target.address),
         }
     }
 }
@@ -418,6 +442,7 @@ fn report(arguments: &Arguments, config: &FleetConfig, address: SocketAddr, ran:
             seconds: course.seconds,
             ramp: course.ramp,
             threads: course.threads,
+            sockets: config.sockets.name(),
         },
         interrupted,
         objectives: course.objectives.judge(&result.measured()),

@@ -72,7 +72,7 @@ pub(crate) const HOMES: &[Home] = &[
     home("governor",           "server/admission.rs server/admission/"),
     home("hdrhistogram",       "tools/ cli/"),
     home("prometheus-client",  "server/admin/"),
-    home("quinn-udp",          "server/socket/linux.rs"),
+    home("quinn-udp",          "server/socket/linux.rs tools/bench/sockets/shared.rs"),
     home("rand",               "everywhere"),
     home("ring",               "proto/netcode/"),
     home("rustix",             "server/ tools/ cli/"),

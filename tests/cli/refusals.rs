@@ -73,6 +73,14 @@ fn a_command_line_that_is_wrong_is_refused_as_it_was_written() {
         ),
         (&["bench", "--from", "20"], &["--find-max"]),
         (
+            &["bench", "--sockets", "one"],
+            &["--sockets", "'one'", "own or shared"],
+        ),
+        (
+            &["bench", "--sockets", "shared", "--server", "192.0.2.7:7777"],
+            &["--sockets shared", "192.0.2.7:7777", "127.0.0.0/8", "own"],
+        ),
+        (
             &["serve", "--tick-rate", "0"],
             &["--tick-rate 0", "1 to 240"],
         ),

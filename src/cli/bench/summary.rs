@@ -57,7 +57,7 @@ pub(super) fn text(report: &Report) -> String {
     let whose = if server.own { "its own" } else { "elsewhere" };
     let mut text = format!(
         "server    {} ({whose}), {} Hz, {} snapshots a second\n\
-         clients   {:.1} of {} in the game for {:.0} s; of {} in all, {} whole (decoded and compared), {} light (opened, acknowledged, counted)\n",
+         clients   {:.1} of {} in the game for {:.0} s; of {} in all, {} whole (decoded and compared), {} light (opened, acknowledged, counted); {}\n",
         server.address,
         server.tick_rate,
         server.snapshot_rate,
@@ -67,6 +67,7 @@ pub(super) fn text(report: &Report) -> String {
         load.clients,
         load.whole,
         load.light,
+        load.whose_sockets(),
     );
     text += &felt(result);
     text += &cost(result);
@@ -163,8 +164,7 @@ fn cost(result: &Figures) -> String {
                 work.ticks,
                 percent(server.overrun_share),
                 work.skipped_seconds,
-                work.socket_drops
-                    .map_or_else(|| "?".to_owned(), |drops| drops.to_string()),
+                whole(work.socket_drops),
                 work.send_stalls,
             );
         }
@@ -172,11 +172,13 @@ fn cost(result: &Figures) -> String {
     let generator = &result.generator;
     let _ = writeln!(
         text,
-        "load test {:.2} processors, threads {:.0}% busy, turns p99 {} ms late, {:.2}% of inputs late; the machine {} busy",
+        "load test {:.2} processors, threads {:.0}% busy, turns p99 {} ms late, {:.2}% of inputs late, {} datagrams dropped by its sockets (of {} KiB each); the machine {} busy",
         generator.cores,
         generator.busy * 100.0,
         number(generator.lateness_ms.p99),
         generator.late_inputs * 100.0,
+        whole(generator.socket_drops),
+        whole(generator.socket_buffer_bytes.map(|bytes| bytes / 1024)),
         percent(generator.machine_busy),
     );
     text
@@ -221,6 +223,10 @@ fn search(found: &Found) -> String {
 
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "?".to_owned(), |share| format!("{:.2}%", share * 100.0))
+}
+
+fn whole(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
 fn number(value: Option<f64>) -> String {

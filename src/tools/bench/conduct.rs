@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::child::OwnServer;
+use super::drops::Drops;
 use super::exposition::Work;
 use super::fleet::{Fleet, Live};
 use super::gauges::Gauges;
@@ -204,7 +205,7 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
         while self.fleet.running_for().as_secs() < from {
             self.pause().await?;
         }
-        let busy = Busy::read();
+        let before = (Busy::read(), Drops::read());
         // The last page comes a moment after its second.
         while self.held_seconds < self.course.seconds
             && self.fleet.running_for().as_secs() < until + 2
@@ -217,10 +218,10 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
                 break;
             }
         }
-        Ok(self.figures(from, busy))
+        Ok(self.figures(from, before))
     }
 
-    fn figures(&self, from: u64, busy: Option<Busy>) -> Figures {
+    fn figures(&self, from: u64, (busy, drops): (Option<Busy>, Option<Drops>)) -> Figures {
         let until = from + self.held_seconds;
         let work = self
             .probe
@@ -236,6 +237,8 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
             is_own: self.server.is_some(),
             machine_cores: Machine::read().cores,
             machine_busy: busy.and_then(|busy| Busy::read()?.share_since(busy)),
+            socket_drops: drops.and_then(|drops| Some(Drops::read()?.since(&drops))),
+            receive_buffer: self.fleet.receive_buffer(),
         };
         Figures::new(&self.held, &hold)
     }

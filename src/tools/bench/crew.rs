@@ -18,7 +18,10 @@ use super::fleet::{FleetConfig, Live, Shared, lock};
 use super::gauges::{Gauges, Ledger, record};
 use super::light::Light;
 use super::machine::thread_cpu;
-use super::sockets::{IS_READINESS_KNOWN, Readiness, Road, Told, open};
+use super::sockets::{
+    Hub, IS_READINESS_KNOWN, OWN_AT_ONCE, Opened, Readiness, Road, SHARED_AT_ONCE, Sockets, Told,
+    open,
+};
 use super::whole::{self, Whole};
 use crate::client::Client;
 use crate::proto::netcode::ConnectToken;
@@ -128,13 +131,19 @@ pub(super) struct Crew {
 impl Crew {
     /// Gives turns until it is over.
     pub(super) fn run(self) {
+        let hub = match (self.config.sockets, self.config.client.server) {
+            (Sockets::Shared, Some(server)) => Some(Hub::new(server, self.config.threads)),
+            _ => None,
+        };
         let shift = Shift {
+            hub,
             places: BTreeMap::new(),
             free: Vec::new(),
             players: Vec::new(),
             wakes: Vec::new(),
             told: Told::default(),
             ready: Vec::new(),
+            readable: Vec::new(),
             ledger: Ledger::default(),
             agreement: Agreement::default(),
             buffer: Box::new([0; BUFFER]),
@@ -163,7 +172,12 @@ struct Shift {
     /// When each place wants its turn: apart, because it is read a thousand times a second.
     wakes: Vec<Timestamp>,
     told: Told,
+    /// The sockets, where clients share them.
+    hub: Option<Hub>,
+    /// Clients for which something has come.
     ready: Vec<usize>,
+    /// Shared sockets that have something to read.
+    readable: Vec<usize>,
     ledger: Ledger,
     agreement: Agreement,
     buffer: Box<[u8; BUFFER]>,
@@ -198,9 +212,8 @@ impl Shift {
         let playing = passed.saturating_mul(self.live.in_game.into());
         self.ledger.gauges.counts.playing_us += u64::try_from(playing).unwrap_or(u64::MAX);
         self.follow_orders();
+        let has_more = self.receive();
         let mut ready = std::mem::take(&mut self.ready);
-        let readiness = &self.crew.readiness;
-        let has_more = readiness.each(&mut self.told, |place| ready.push(place));
         for place in ready.drain(..) {
             self.give_turn(place, true);
         }
@@ -217,6 +230,20 @@ impl Shift {
         let second = now.since(self.crew.started).as_secs();
         if second > self.second {
             self.turn_page(now, second);
+        }
+        has_more
+    }
+
+    /// Finds out for whom something has come. Says whether sockets have more to read.
+    fn receive(&mut self) -> bool {
+        let (readiness, told, ready) = (&self.crew.readiness, &mut self.told, &mut self.ready);
+        let Some(hub) = &mut self.hub else {
+            return readiness.each(OWN_AT_ONCE, told, |place| ready.push(place));
+        };
+        let readable = &mut self.readable;
+        let mut has_more = readiness.each(SHARED_AT_ONCE, told, |at| readable.push(at));
+        for at in readable.drain(..) {
+            has_more |= hub.receive(at, |place| ready.push(place));
         }
         has_more
     }
@@ -264,12 +291,16 @@ impl Shift {
             .seed
             .wrapping_add(u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let server = token.servers().first().copied();
-        let road = server.map(|server| {
+        let opened = server.map(|server| {
             let readiness = &self.crew.readiness;
-            open(server, number, readiness, place, config.conditions, seed)
+            let ends = (server, self.hub.as_mut());
+            open(ends, number, readiness, place, config.conditions, seed)
         });
-        let road = match road {
-            Some(Ok(road)) => road,
+        let Opened {
+            road,
+            receive_buffer,
+        } = match opened {
+            Some(Ok(opened)) => opened,
             Some(Err(error)) => {
                 lock(&self.crew.shared.missed).count_socket(&error);
                 return self.free.push(place);
@@ -277,6 +308,8 @@ impl Shift {
             // A token names a server at least: without one it is none.
             None => return self.free.push(place),
         };
+        let smallest = &self.crew.shared.receive_buffer;
+        smallest.fetch_min(receive_buffer as u64, Ordering::Relaxed);
         let (now, wall_clock) = (self.crew.clock.now(), calendar());
         // Even over the numbers, and of many steps: the golden ratio's fraction.
         let phase = (f64::from(number) * 0.618_033_988_749_894_9).fract() as f32;
@@ -350,6 +383,7 @@ impl Shift {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         counts.cpu_us = micros(cpu.saturating_sub(self.cpu));
         counts.wall_us = micros(now.since(self.opened));
+        counts.socket_errors += self.hub.as_ref().map_or(0, Hub::take_errors);
         (self.cpu, self.opened) = (cpu, now);
         // Nobody reads them any more when it is over.
         let _ = self.crew.pages.send(Page {

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -22,7 +22,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::crew::{Crew, Order, Page};
 use super::gauges::{Gauges, Rates};
 use super::line::Line;
-use super::sockets::Readiness;
+use super::sockets::{Readiness, Sockets};
 use crate::client::ClientConfig;
 use crate::id::ClientId;
 use crate::netsim::ProfileConditions;
@@ -54,6 +54,8 @@ pub struct FleetConfig {
     pub seed: u64,
     /// Threads that the clients share.
     pub threads: usize,
+    /// Whose the sockets are. Shared ones need [`ClientConfig::server`].
+    pub sockets: Sockets,
 }
 
 impl FleetConfig {
@@ -75,7 +77,7 @@ impl FleetConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FleetError {
-    /// There cannot be a socket for each client.
+    /// There cannot be as many sockets.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
     /// The system has no thread, or no way to watch sockets.
@@ -118,6 +120,8 @@ pub(super) struct Shared {
     pub(super) line: Mutex<Line>,
     pub(super) live: Vec<Mutex<Live>>,
     pub(super) missed: Mutex<Missed>,
+    /// The smallest receive buffer of any socket.
+    pub(super) receive_buffer: AtomicU64,
 }
 
 /// One second of all clients together.
@@ -151,8 +155,9 @@ impl Fleet {
         config: FleetConfig,
         source: impl TokenSource + 'static,
     ) -> Result<Self, FleetError> {
-        descriptors::make_room(u64::from(config.most) + 4 * config.threads as u64)?;
         let count = config.threads.max(1);
+        let sockets = config.sockets.count(config.most, count);
+        descriptors::make_room(sockets + 4 * count as u64)?;
         let clock = ServerClock::start();
         let started = clock.now();
         let shared = Arc::new(Shared {
@@ -163,6 +168,7 @@ impl Fleet {
             line: Mutex::default(),
             live: (0..count).map(|_| Mutex::default()).collect(),
             missed: Mutex::default(),
+            receive_buffer: AtomicU64::new(u64::MAX),
         });
         let config = Arc::new(config);
         let (out, pages) = mpsc::channel();
@@ -229,6 +235,13 @@ impl Fleet {
     #[must_use]
     pub fn missed(&self) -> Missed {
         lock(&self.shared.missed).clone()
+    }
+
+    /// The smallest receive buffer that a socket was granted, in bytes; `None` before there is one.
+    #[must_use]
+    pub fn receive_buffer(&self) -> Option<u64> {
+        let bytes = self.shared.receive_buffer.load(Ordering::Relaxed);
+        (bytes < u64::MAX).then_some(bytes)
     }
 
     /// The time since the start.
@@ -434,6 +447,7 @@ mod tests {
             conditions: ProfileConditions::default(),
             seed: 1,
             threads: 2,
+            sockets: Sockets::Own,
         }
     }
 

@@ -74,8 +74,11 @@ fn head(report: &Report) -> String {
         (
             "clients",
             format!(
-                "{}: {} whole ones, whose replicas are decoded and compared, and {} light ones",
-                load.clients, load.whole, load.light
+                "{}: {} whole ones, whose replicas are decoded and compared, and {} light ones; {}",
+                load.clients,
+                load.whole,
+                load.light,
+                load.whose_sockets()
             ),
         ),
     ];

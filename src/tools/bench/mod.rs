@@ -4,7 +4,7 @@
 //! slow server (or a slow load test) makes figures worse and never makes them fewer. From the outside in:
 //!
 //! - [`conduct`] leads a run: clients come in, the load is held, a search raises it; and puts the report together.
-//! - [`Fleet`] has the threads and the clients: a share of them [`whole`], the rest [`light`].
+//! - [`Fleet`] has the threads and the clients: a share of them [`whole`], the rest [`light`]; and the [`Sockets`] they speak through.
 //! - [`OwnServer`] is a second process to test; [`Probe`] asks a server for its own figures.
 //! - the rest is without clock or socket: single measures ([`age`], [`deliveries`], [`awaited`], [`rhythm`], together
 //!   [`watch`]), books ([`gauges`], [`exposition`]), judgement ([`objective`], [`search`]), and the report as JSON, page
@@ -18,6 +18,7 @@ pub mod conduct;
 mod crew;
 pub mod csv;
 pub mod deliveries;
+mod drops;
 pub mod exposition;
 mod fleet;
 pub mod gauges;
@@ -39,3 +40,4 @@ pub mod whole;
 pub use child::{ChildError, OwnServer, ServerOrder};
 pub use fleet::{Fleet, FleetConfig, FleetError, Live, Second};
 pub use probe::Probe;
+pub use sockets::{NotShared, Sockets};

@@ -101,6 +101,8 @@ pub struct Strain {
     pub late_inputs: f64,
     /// How busy its threads were, 0 to 1 each, the mean.
     pub busy: f64,
+    /// The share of datagrams to it that its own sockets had no room for.
+    pub dropped: f64,
 }
 
 /// Threads that come later than this to one turn of a hundred distort what they measure: half a tick at 60 Hz.
@@ -109,6 +111,8 @@ const LATENESS_MS: f64 = 8.0;
 const LATE_INPUTS: f64 = 0.01;
 /// A thread that is busier than this has no room for what comes unevenly.
 const BUSY: f64 = 0.85;
+/// What its own sockets drop is missing in the server's delivery: a tenth of what that may lack.
+const DROPPED: f64 = 0.001;
 
 impl Strain {
     /// Why the load test, and not the server, was the bottleneck; empty when it was not.
@@ -133,6 +137,13 @@ impl Strain {
                 "its threads were busy for {}% of the time (allowed {}%)",
                 round(self.busy * 100.0),
                 BUSY * 100.0
+            ));
+        }
+        if self.dropped > DROPPED {
+            reasons.push(format!(
+                "its sockets dropped {}% of what came (allowed {}%): more room for it takes net.core.rmem_max",
+                round(self.dropped * 100.0),
+                DROPPED * 100.0
             ));
         }
         reasons
@@ -222,14 +233,16 @@ pub(super) mod tests {
             lateness_ms: Some(12.5),
             late_inputs: 0.2,
             busy: 0.99,
+            dropped: 0.02,
         };
         let reasons = strained.reasons();
-        assert_eq!(reasons.len(), 3);
-        for (reason, part) in
-            reasons
-                .iter()
-                .zip(["12.5 ms late", "20% of its inputs", "99% of the time"])
-        {
+        assert_eq!(reasons.len(), 4);
+        for (reason, part) in reasons.iter().zip([
+            "12.5 ms late",
+            "20% of its inputs",
+            "99% of the time",
+            "dropped 2%",
+        ]) {
             assert!(reason.contains(part), "{reason}");
         }
     }

@@ -13,6 +13,7 @@ use super::exposition::Work;
 use super::gauges::{Gauges, millis_below};
 use super::machine::Machine;
 use super::objective::{Judged, Measured, Objectives, Strain, round};
+use super::sockets::Sockets;
 
 /// The report of a load test.
 #[derive(Debug, Clone, Serialize)]
@@ -89,6 +90,20 @@ pub struct LoadSheet {
     pub ramp: u32,
     /// Threads of the load test.
     pub threads: usize,
+    /// Whose the sockets were: `own`, one for each client, or `shared`.
+    pub sockets: &'static str,
+}
+
+impl LoadSheet {
+    /// Whose the sockets were, in words.
+    #[must_use]
+    pub fn whose_sockets(&self) -> &'static str {
+        if self.sockets == Sockets::Shared.name() {
+            "many share a socket"
+        } else {
+            "a socket for each"
+        }
+    }
 }
 
 /// Clients that never set out.
@@ -249,6 +264,10 @@ pub struct Generator {
     pub others_cores: Option<f64>,
     /// Errors of its sockets.
     pub socket_errors: u64,
+    /// Datagrams that its sockets had no room for. `null` where the system does not tell.
+    pub socket_drops: Option<u64>,
+    /// The smallest receive buffer that one of its sockets was granted.
+    pub socket_buffer_bytes: Option<u64>,
 }
 
 impl Generator {
@@ -355,6 +374,10 @@ pub struct Hold<'a> {
     pub machine_cores: usize,
     /// The share of them that was busy.
     pub machine_busy: Option<f64>,
+    /// Datagrams that the load test's sockets dropped.
+    pub socket_drops: Option<u64>,
+    /// The smallest of their receive buffers.
+    pub receive_buffer: Option<u64>,
 }
 
 impl Figures {
@@ -446,6 +469,10 @@ impl Generator {
             lateness_ms: lateness_ms.p99,
             late_inputs,
             busy,
+            dropped: hold.socket_drops.map_or(0.0, |drops| {
+                let drops = drops as f64;
+                drops / (counts.received as f64 + drops).max(1.0)
+            }),
         };
         let reasons = strain.reasons();
         let cores = busy * hold.threads as f64;
@@ -467,6 +494,8 @@ impl Generator {
             machine_busy: hold.machine_busy.map(round),
             others_cores: others.map(round),
             socket_errors: counts.socket_errors,
+            socket_drops: hold.socket_drops,
+            socket_buffer_bytes: hold.receive_buffer,
         }
     }
 }
@@ -558,6 +587,8 @@ pub(super) mod tests {
             is_own: true,
             machine_cores: 2,
             machine_busy: Some(0.5),
+            socket_drops: Some(0),
+            receive_buffer: Some(4_194_304),
         }
     }
 
@@ -603,6 +634,7 @@ pub(super) mod tests {
                 seconds: 2,
                 ramp: 500,
                 threads: 2,
+                sockets: "shared",
             },
             interrupted: false,
             objectives: OBJECTIVES.judge(&result.measured()),
@@ -659,5 +691,19 @@ pub(super) mod tests {
         assert!(figures.generator.is_bottleneck);
         assert_eq!(figures.broken(&OBJECTIVES), ["generator"]);
         assert!(figures.server.is_none());
+    }
+
+    #[test]
+    fn what_the_load_tests_own_sockets_drop_is_its_own_fault() {
+        let dropping = |socket_drops| {
+            let hold = Hold {
+                socket_drops,
+                ..hold(None)
+            };
+            Figures::new(&gauges(), &hold).generator.is_bottleneck
+        };
+        // Of 5,970 that arrived.
+        assert!(!dropping(None) && !dropping(Some(5)));
+        assert!(dropping(Some(7)));
     }
 }
