@@ -428,10 +428,10 @@ impl Scratch {
     /// Writes a planned range, all but its header, into `bits`, and keeps how many changes it told.
     pub(super) fn write_body(&mut self, index: usize, sight: &Sight<'_>, bits: &mut BitBuffer) {
         self.prepare_range(index, sight.frame);
-        let Some(planned) = self.ranges.get(index).cloned() else {
+        let Some(planned) = self.ranges.get(index) else {
             return;
         };
-        let planned = &planned;
+        // It is written to while the rest of the scratch is read.
         let mut lists = core::mem::take(&mut self.lists);
         (self.told, self.copied) = self.write_alike(planned, sight, &mut lists, bits);
         self.lists = lists;
