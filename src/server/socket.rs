@@ -72,9 +72,9 @@ impl ShardSocket {
     /// Registers the socket with the runtime of the caller and waits until it can be written.
     ///
     /// # Errors
-    /// When there is no runtime, or the socket is not one.
+    /// When there is no runtime, the socket is not one, or there is no handle left for it.
     pub async fn new(socket: StdSocket, mechanisms: Mechanisms) -> io::Result<Self> {
-        let receiver = Receiver::new(&socket, mechanisms);
+        let receiver = Receiver::new(&socket, mechanisms)?;
         let socket = UdpSocket::from_std(socket)?;
         // Until writability was seen once, every attempt to send is answered with "would block".
         socket.writable().await?;
@@ -111,7 +111,8 @@ impl ShardSocket {
 
     /// Reads about [`BATCH`] datagrams and hands each to `handle` with its sender.
     ///
-    /// Call it when the socket is readable, and again at once unless it says `would_block`.
+    /// Call it when the socket is readable, and again at once unless it says `would_block`; and whenever else: it reads
+    /// what is there, whether or not the runtime has noticed.
     pub fn receive(&mut self, handle: impl FnMut(SocketAddr, &mut [u8])) -> Batch {
         self.receiver.receive(&self.socket, handle)
     }

@@ -133,9 +133,7 @@ impl ManyAtOnce {
             let mut buffers: [_; BATCH_SIZE] =
                 from_fn(|_| IoSliceMut::new(shares.next().unwrap_or_default()));
             let buffers = buffers.get_mut(..messages).unwrap_or_default();
-            socket.try_io(Interest::READABLE, || {
-                state.recv(socket.into(), buffers, &mut metas)
-            })?
+            state.recv(socket.into(), buffers, &mut metas)?
         };
         let messages = self.memory.chunks_exact_mut(self.room).zip(metas);
         for (share, meta) in messages.take(count) {
@@ -143,10 +141,7 @@ impl ManyAtOnce {
             hand_on(meta.addr, bytes, meta.stride, batch, handle);
         }
         if count < self.messages {
-            // The socket is empty: what comes from now on wakes us. Saying so spares a call that finds nothing.
-            let _ = socket.try_io(Interest::READABLE, || {
-                io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
-            });
+            // The socket is empty. Saying so spares a call that finds nothing.
             batch.would_block = true;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! One datagram a call: what every system has, and what remains when another way is refused.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket as StdSocket};
 
 use tokio::net::UdpSocket;
 
@@ -28,9 +28,9 @@ impl Calls for Portable<'_> {
 
 /// Reads one datagram.
 pub(super) fn receive<'b>(
-    socket: &UdpSocket,
+    socket: &StdSocket,
     buffer: &'b mut [u8],
 ) -> io::Result<(SocketAddr, &'b mut [u8])> {
-    let (length, from) = socket.try_recv_from(buffer)?;
+    let (length, from) = socket.recv_from(buffer)?;
     Ok((from, buffer.get_mut(..length).unwrap_or_default()))
 }

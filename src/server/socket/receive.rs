@@ -3,27 +3,34 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket as StdSocket};
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::{BATCH, Batch, Mechanisms, RECEIVE_BUFFER, canonical, portable};
 
 /// Reads, and keeps the memory into which is read.
+///
+/// It asks the socket itself and not the runtime, which knows of a datagram only after it has waited: a shard that is
+/// late does not wait.
 #[derive(Debug)]
 pub(super) struct Receiver {
+    /// The same socket.
+    socket: StdSocket,
     #[cfg(target_os = "linux")]
     many: Option<super::linux::ManyAtOnce>,
     buffer: Box<[u8; RECEIVE_BUFFER]>,
 }
 
 impl Receiver {
-    pub(super) fn new(socket: &StdSocket, mechanisms: Mechanisms) -> Self {
+    pub(super) fn new(socket: &StdSocket, mechanisms: Mechanisms) -> io::Result<Self> {
         #[cfg(not(target_os = "linux"))]
-        let _ = (socket, mechanisms);
-        Self {
+        let _ = mechanisms;
+        Ok(Self {
+            socket: socket.try_clone()?,
             #[cfg(target_os = "linux")]
             many: super::linux::ManyAtOnce::new(socket, mechanisms),
             buffer: Box::new([0; RECEIVE_BUFFER]),
-        }
+        })
     }
 
     pub(super) fn receive(
@@ -42,6 +49,12 @@ impl Receiver {
                 // nothing about the datagrams still waiting.
                 Err(_) => batch.errors += 1,
             }
+        }
+        if batch.would_block {
+            // What comes from now on wakes us.
+            let _ = socket.try_io(Interest::READABLE, || {
+                io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
+            });
         }
         batch
     }
@@ -65,7 +78,7 @@ impl Receiver {
             }
             return outcome;
         }
-        let (from, datagram) = portable::receive(socket, &mut *self.buffer)?;
+        let (from, datagram) = portable::receive(&self.socket, &mut *self.buffer)?;
         batch.take(from, datagram, handle);
         Ok(())
     }

@@ -98,6 +98,30 @@ async fn read(socket: &mut ShardSocket, count: usize) -> Vec<(SocketAddr, u8, us
     received
 }
 
+/// A shard with more to do than there was time for never waited, so that its runtime never looked at the socket: it sent
+/// frame after frame, heard one datagram in ten, and as nobody's acknowledgements arrived each snapshot was told from
+/// nothing, which kept it late.
+#[test]
+fn who_does_not_wait_is_told_what_came_all_the_same() {
+    in_every_way(|way| async move {
+        let mut ours = socket(LOOPBACK, way).await;
+        let theirs = plain();
+        let mut heard = 0;
+        for round in 1..=3 {
+            for _ in 0..10 {
+                theirs.send_to(&[7; 20], bound(&ours)).expect("sent");
+            }
+            // Nothing is awaited in between.
+            while !ours.receive(|_, _| heard += 1).would_block {}
+            assert_eq!(heard, round * 10);
+        }
+        theirs.send_to(&[7; 20], bound(&ours)).expect("sent");
+        ours.readable().await.expect("it wakes us still");
+        ours.receive(|_, _| heard += 1);
+        assert_eq!(heard, 31);
+    });
+}
+
 #[test]
 fn several_shards_share_one_port() {
     let sockets = open(address(LOOPBACK), 3).expect("three sockets");
