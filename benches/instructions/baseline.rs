@@ -20,11 +20,33 @@ const BETTER: f64 = 0.90;
 /// How a baseline is made.
 pub(crate) const RENEW: &str = "cargo bench --bench instructions -- --renew";
 
+/// What decides which instructions are run, besides the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Maker {
+    /// Another compiler makes another program.
+    pub(crate) rustc: String,
+    /// Valgrind's processor has what this one has of it, at most this; the ciphers and `memcpy` choose by it.
+    pub(crate) avx2: bool,
+}
+
+impl Maker {
+    pub(crate) fn here() -> Self {
+        Self {
+            rustc: rustc(),
+            #[cfg(target_arch = "x86_64")]
+            avx2: std::arch::is_x86_feature_detected!("avx2"),
+            #[cfg(not(target_arch = "x86_64"))]
+            avx2: false,
+        }
+    }
+}
+
 /// Counts, and what made the program that was counted.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Baseline {
-    pub(crate) rustc: String,
+    pub(crate) made_by: Maker,
     pub(crate) instructions: BTreeMap<String, u64>,
 }
 
@@ -61,8 +83,7 @@ pub(crate) fn judge(before: Option<u64>, now: u64) -> Verdict {
     }
 }
 
-/// The compiler: another one makes another program of the same source.
-pub(crate) fn rustc() -> String {
+fn rustc() -> String {
     let program = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(program).arg("--version").output().ok();
     output.map_or_else(

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use self::baseline::{Baseline, RENEW, Verdict, judge, rustc};
+use self::baseline::{Baseline, Maker, RENEW, Verdict, judge};
 use self::counting::{CHILD, Waste, count};
 use self::scenarios::{ALL, Scenario};
 
@@ -84,7 +84,7 @@ fn perform(task: &Task) -> anyhow::Result<bool> {
                 .map(|scenario| Ok((scenario.name.to_owned(), count(scenario, Waste(0))?)))
                 .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
             Baseline {
-                rustc: rustc(),
+                made_by: Maker::here(),
                 instructions,
             }
             .write()?;
@@ -105,11 +105,11 @@ fn show() -> anyhow::Result<bool> {
 
 fn check() -> anyhow::Result<bool> {
     let baseline = Baseline::read()?;
-    let rustc = rustc();
-    if baseline.rustc != rustc {
+    let here = Maker::here();
+    if baseline.made_by != here {
         println!(
-            "NOT COMPARED: the baseline is of {}, this is {rustc}. Renew it: `{RENEW}`",
-            baseline.rustc
+            "NOT COMPARED: the baseline is of {:?}, this is {here:?}. Renew it: `{RENEW}`",
+            baseline.made_by
         );
         return Ok(true);
     }
