@@ -17,15 +17,15 @@ use anyhow::{Context as _, anyhow};
 
 use super::network::NetworkArguments;
 use super::ticker::Ticker;
-use super::{ARENA_PROTOCOL_ID, DEFAULT_ADMIN, Failure, log, secret, value};
+use super::{DEFAULT_ADMIN, Failure, log, secret, value};
 use crate::client::ClientConfig;
-use crate::game::arena;
 use crate::id::ClientId;
 use crate::netsim::ProfileConditions;
 use crate::server::clock::calendar_micros;
 use crate::server::signal::Signals;
 use crate::server::{PacketIo, TokenIssuer, random_key};
 use crate::time::TickRate;
+use crate::tools::Bundled;
 use crate::tools::bench::conduct::{Course, Ran, Rest, RunError, conduct};
 use crate::tools::bench::machine::Machine;
 use crate::tools::bench::objective::Objectives;
@@ -51,12 +51,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 Examples:
   tickwire bench                                      1000 clients for 10 s on a server of its own
   tickwire bench --clients 2000 --duration 30s --out report
+  tickwire bench --world cubes --clients 200          where everybody sees everything
   tickwire bench --find-max --clients 6000            how many it can serve
   tickwire bench --server 192.0.2.7:7777 --private-key-file server.key --admin http://192.0.2.7:7780")]
 pub(super) struct Arguments {
     /// Clients; with --find-max the most that are tried
     #[arg(long, value_name = "N", default_value = "1000", value_parser = value::within::<u32>(1, MOST))]
     clients: u32,
+    /// The game that is played: arena or cubes; with --server what is played there
+    #[arg(long, value_name = "NAME", default_value = "arena", value_parser = str::parse::<Bundled>)]
+    world: Bundled,
     /// How long the load is held, in whole seconds, counted from when all are in and a second of rest
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::whole_seconds)]
     duration: Duration,
@@ -133,7 +137,7 @@ struct ElsewhereArguments {
     /// Make the tokens here, with the key of the server: a file with 64 hexadecimal digits
     #[arg(long, value_name = "FILE", requires = "server")]
     private_key_file: Option<PathBuf>,
-    /// The game and version that tokens must be for [default: what they say; with a key, the arena's]
+    /// The game and version that tokens must be for [default: what they say; with a key, that of --world]
     #[arg(long, value_name = "N", value_parser = value::number, requires = "server")]
     protocol_id: Option<u64>,
 }
@@ -228,9 +232,10 @@ impl Arguments {
             first_client: ClientId(calendar_micros()),
             ramp: self.ramp,
             whole: self.whole,
+            world: self.world,
             client: ClientConfig {
                 link: Arc::default(),
-                schema: arena::schema(),
+                schema: self.world.schema(),
                 protocol_id: target.protocol_id,
                 server: Some(target.address),
             },
@@ -255,16 +260,20 @@ struct Target {
 impl Target {
     fn new(arguments: &Arguments) -> Result<Self, Failure> {
         match arguments.elsewhere.server {
-            Some(address) => Self::elsewhere(address, &arguments.elsewhere),
+            Some(address) => Self::elsewhere(address, arguments.world, &arguments.elsewhere),
             None => Ok(Self::own(arguments)?),
         }
     }
 
-    fn elsewhere(address: SocketAddr, arguments: &ElsewhereArguments) -> Result<Self, Failure> {
+    fn elsewhere(
+        address: SocketAddr,
+        world: Bundled,
+        arguments: &ElsewhereArguments,
+    ) -> Result<Self, Failure> {
         let source: Box<dyn TokenSource> = if let Some(path) = &arguments.private_key_file {
             let said = format!("--private-key-file {}", path.display());
             let key = secret::read_key(path, &said)?;
-            let protocol_id = arguments.protocol_id.unwrap_or(ARENA_PROTOCOL_ID);
+            let protocol_id = arguments.protocol_id.unwrap_or_else(|| world.protocol_id());
             Box::new(TokenIssuer::new(protocol_id, key, vec![address]))
         } else {
             let url = match &arguments.token_url {
@@ -285,7 +294,9 @@ impl Target {
 
     fn own(arguments: &Arguments) -> anyhow::Result<Self> {
         let key = random_key().context("cannot make a key")?;
+        let protocol_id = arguments.world.protocol_id();
         let order = ServerOrder {
+            world: arguments.world,
             // Who leaves and comes back may come back before the goodbye has arrived.
             places: arguments
                 .clients
@@ -303,8 +314,8 @@ impl Target {
         let address = own.address();
         Ok(Self {
             address,
-            protocol_id: Some(ARENA_PROTOCOL_ID),
-            source: Box::new(TokenIssuer::new(ARENA_PROTOCOL_ID, key, vec![address])),
+            protocol_id: Some(protocol_id),
+            source: Box::new(TokenIssuer::new(protocol_id, key, vec![address])),
             admin: Some(url(&format!("http://{}/metrics", own.admin()))?),
             own: Some(own),
         })
@@ -425,6 +436,7 @@ fn report(arguments: &Arguments, config: &FleetConfig, address: SocketAddr, ran:
         server: ServerSheet {
             address: address.to_string(),
             own: is_own,
+            world: arguments.world.name(),
             tick_rate: rates.0,
             snapshot_rate: rates.1,
             shards: is_own.then_some(arguments.own.shards),

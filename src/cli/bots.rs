@@ -9,11 +9,8 @@ use anyhow::{Context as _, anyhow};
 
 use super::network::NetworkArguments;
 use super::ticker::{Ticker, bar};
-use super::{
-    ARENA_PROTOCOL_ID, DEFAULT_ADMIN, DEFAULT_LISTEN, Failure, log, secret, tables, value,
-};
+use super::{DEFAULT_ADMIN, DEFAULT_LISTEN, Failure, log, secret, tables, value};
 use crate::client::ClientConfig;
-use crate::game::arena;
 use crate::id::ClientId;
 use crate::netsim::{LinkConditions, ProfileConditions};
 use crate::proto::event::DisconnectReason;
@@ -22,6 +19,7 @@ use crate::server::TokenIssuer;
 use crate::server::clock::calendar_micros;
 use crate::server::signal::stop_requested;
 use crate::time::Tick;
+use crate::tools::Bundled;
 use crate::tools::bots::{
     Books, Course, Ending, Live, Meter, Phase, Ramp, Rates, Swarm, SwarmConfig, aftermath, conduct,
 };
@@ -120,7 +118,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn token_source(arguments: &Arguments) -> Result<Box<dyn TokenSource>, Failure> {
     if let Some(path) = &arguments.private_key_file {
         let key = secret::read_key(path, &format!("--private-key-file {}", path.display()))?;
-        let protocol_id = arguments.protocol_id.unwrap_or(ARENA_PROTOCOL_ID);
+        let protocol_id = arguments
+            .protocol_id
+            .unwrap_or(Bundled::Arena.protocol_id());
         let issuer = TokenIssuer::new(protocol_id, key, vec![arguments.server]);
         return Ok(Box::new(issuer));
     }
@@ -134,8 +134,8 @@ fn token_source(arguments: &Arguments) -> Result<Box<dyn TokenSource>, Failure> 
 }
 
 fn swarm_config(arguments: &Arguments) -> anyhow::Result<SwarmConfig> {
-    let mut schema = arena::schema();
-    if let Some(tables) = tables::read(arguments.tables.as_deref())? {
+    let mut schema = Bundled::Arena.schema();
+    if let Some(tables) = tables::read(arguments.tables.as_deref(), Bundled::Arena)? {
         schema = std::sync::Arc::new(Schema::clone(&schema).with_tables(tables)?);
     }
     Ok(SwarmConfig {

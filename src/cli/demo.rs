@@ -11,6 +11,7 @@ use super::screen::{Figures, Screen};
 use super::{Failure, log, tables, value};
 use crate::server::signal::stop_requested;
 use crate::time::TickRate;
+use crate::tools::Bundled;
 use crate::tools::bots::Meter;
 use crate::tools::demo::{Demo, DemoConfig, Picture};
 use crate::tools::report::DemoReport;
@@ -61,7 +62,7 @@ impl Arguments {
             seed: self.seed,
             network: self.network.conditions(),
             record: self.record.clone(),
-            tables: tables::read(self.tables.as_deref())?,
+            tables: tables::read(self.tables.as_deref(), Bundled::Arena)?,
         })
     }
 }

@@ -59,7 +59,7 @@ enum Command {
     Bots(bots::Arguments),
     /// A load test: what players feel, and what it costs
     Bench(bench::Arguments),
-    /// Run the arena for clients from elsewhere
+    /// Run a game for clients from elsewhere
     Serve(serve::Arguments),
     /// Verify a recording frame by frame, and say what it holds
     Replay(replay::Arguments),
@@ -100,9 +100,6 @@ const DEFAULT_ADMIN: &str = "127.0.0.1:7780";
 
 /// Where a server that was told nothing else listens.
 const DEFAULT_LISTEN: &str = "127.0.0.1:7777";
-
-/// The protocol id of the arena between two processes, unless told otherwise: "tickarna".
-const ARENA_PROTOCOL_ID: u64 = 0x7469_636b_6172_6e61;
 
 /// Why a command could not do its work.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Tables that were learnt: read from a file, for the arena.
+//! Tables that were learnt: read from a file, for a game in the box.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use crate::game::arena;
 use crate::proto::snapshot::Tables;
+use crate::tools::Bundled;
 
 /// Longer files are not read: the learnt tables of the arena take some 100 KiB.
 const MAX_FILE: u64 = 16 << 20;
@@ -16,9 +16,9 @@ const MAX_FILE: u64 = 16 << 20;
 ///
 /// # Errors
 ///
-/// A file that cannot be read, is longer than 16 MiB, or holds no tables for the arena; the message names
+/// A file that cannot be read, is longer than 16 MiB, or holds no tables for this game; the message names
 /// option and file.
-pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Option<Tables>> {
+pub(super) fn read(file: Option<&Path>, world: Bundled) -> anyhow::Result<Option<Tables>> {
     let Some(file) = file else {
         return Ok(None);
     };
@@ -33,6 +33,6 @@ pub(super) fn read(file: Option<&Path>) -> anyhow::Result<Option<Tables>> {
         "{}: longer than 16 MiB, which no tables are: `tickwire train` writes them",
         said()
     );
-    let tables = Tables::from_bytes(&arena::schema(), &bytes).with_context(said)?;
+    let tables = Tables::from_bytes(&world.schema(), &bytes).with_context(said)?;
     Ok(Some(tables))
 }

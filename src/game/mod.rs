@@ -84,6 +84,10 @@
 
 #[cfg(any(feature = "server", feature = "tools"))]
 pub mod arena;
+#[cfg(any(feature = "server", feature = "tools"))]
+mod cells;
+#[cfg(any(feature = "server", feature = "tools"))]
+pub mod cubes;
 mod inputs;
 mod outbox;
 mod pace;

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod bench;
 pub mod bots;
+mod bundled;
 pub mod demo;
 pub mod descriptors;
 pub mod replay;
@@ -10,4 +11,5 @@ pub mod report;
 pub mod socket;
 pub mod tokens;
 
+pub use bundled::Bundled;
 pub use socket::ConditionedSocket;

@@ -34,6 +34,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("proto",          "proto/*.rs proto/server/",  "root proto/*"),
     room("game",           "game/",                     "root proto/wire proto/snapshot"),
     room("game/arena",     "game/arena/",               "root proto/wire proto/snapshot game"),
+    room("game/cubes",     "game/cubes/",               "root proto/wire proto/snapshot game"),
     room("netsim",         "netsim/",                   "root"),
     room("recording",      "recording/",                "root proto/snapshot game"),
     room("client",         "client/",                   "root proto/* proto game"),

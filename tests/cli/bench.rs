@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::kit::{Scratch, outcome, says, tickwire};
+use crate::kit::{Scratch, Serving, outcome, says, tickwire};
 
 /// Runs a load test to its end, and gives its report.
 fn report(arguments: &[&str]) -> Value {
@@ -30,6 +30,13 @@ fn twenty_clients_for_two_seconds_are_measured_from_all_sides() {
     assert_eq!(report["load"]["whole"], 10);
     assert_eq!(report["load"]["light"], 10);
     assert_eq!(report["server"]["own"], true);
+    assert_eq!(report["server"]["world"], "arena");
+    let sockets = if cfg!(target_os = "linux") {
+        "shared"
+    } else {
+        "own"
+    };
+    assert_eq!(report["load"]["sockets"], sockets);
     assert_eq!(number(&report, "/server/tick_rate"), 60.0);
     assert_eq!(number(&report, "/server/snapshot_rate"), 30.0);
     // However busy the machine is: something arrived, and every look that was due was taken, sixty a second at each client
@@ -93,6 +100,76 @@ fn files_say_the_same(folder: &str, report: &Value) {
     );
     assert!(rows.iter().all(|row| row.len() == names.len()));
     assert_eq!(names[..2], ["second", "stage"]);
+}
+
+/// A few clients among cubes, each with a socket of its own, on a bad network: what the first test leaves out.
+#[test]
+fn the_other_world_the_other_sockets_and_a_bad_network_are_measured_too() {
+    let world = ["--world", "cubes", "--clients", "6", "--whole", "50%"];
+    let network = [
+        "--sockets",
+        "own",
+        "--loss",
+        "5%",
+        "--rtt",
+        "20ms",
+        "--duration",
+        "2s",
+    ];
+    let report = report(&[&world[..], &network].concat());
+    assert_eq!(report["server"]["world"], "cubes");
+    assert_eq!(report["load"]["sockets"], "own");
+    for path in ["/result/snapshots/received", "/result/replicas/compared"] {
+        assert!(number(&report, path) > 0.0, "{path}: {report:#}");
+    }
+    assert_eq!(report["result"]["replicas"]["differing"], 0);
+    assert_eq!(report["disconnects"], serde_json::json!({}));
+}
+
+/// Behind shared sockets a network can be as bad, and clients come and go.
+#[test]
+fn clients_that_share_sockets_come_and_go_on_a_bad_network() {
+    let arguments = ["--world", "cubes", "--clients", "6", "--churn", "30%"];
+    let network = ["--loss", "5%", "--rtt", "20ms", "--duration", "2s"];
+    let report = report(&[&arguments[..], &network].concat());
+    assert!(number(&report, "/result/snapshots/received") > 0.0);
+    assert_eq!(report["result"]["replicas"]["differing"], 0);
+    assert_eq!(report["rejections"], serde_json::json!({}));
+}
+
+#[test]
+fn a_server_that_plays_another_world_is_not_measured() {
+    let scratch = Scratch::new("bench-world");
+    let key = scratch.file("server.key", &"60".repeat(32));
+    let server = Serving::start(&["--world", "cubes", "--private-key-file", &key], &[]);
+    let address = server.listen.to_string();
+    let to = [
+        "bench",
+        "--clients",
+        "1",
+        "--server",
+        &address,
+        "--private-key-file",
+        &key,
+    ];
+    let refusal = |more: &[&str]| {
+        let arguments = to.iter().chain(more).chain(&["--json"]).copied();
+        let outcome = outcome(tickwire(arguments));
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert_eq!(outcome.stdout, "");
+        let last = outcome.stderr.lines().next_back().expect("why").to_owned();
+        assert!(
+            last.contains(&format!("no client got into {address}")),
+            "{last}"
+        );
+        last
+    };
+    // A token for the arena is none for the cubes, and whoever has none hears nothing.
+    let silence = refusal(&[]);
+    assert!(silence.contains("answer"), "{silence}");
+    // With the number of the cubes and the schema of the arena the server says what is wrong.
+    let said = refusal(&["--protocol-id", "0x7469636b63756265"]);
+    assert!(said.contains("schema"), "{said}");
 }
 
 #[test]

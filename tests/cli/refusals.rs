@@ -73,6 +73,14 @@ fn a_command_line_that_is_wrong_is_refused_as_it_was_written() {
         ),
         (&["bench", "--from", "20"], &["--find-max"]),
         (
+            &["bench", "--world", "chess"],
+            &["--world", "'chess'", "arena or cubes"],
+        ),
+        (
+            &["serve", "--world", "chess"],
+            &["--world chess", "arena or cubes"],
+        ),
+        (
             &["bench", "--sockets", "one"],
             &["--sockets", "'one'", "own or shared"],
         ),

@@ -1,4 +1,4 @@
-//! The game floor, told as conversations: inputs by tick, a game at its ticks, and the arena.
+//! The game floor, told as conversations: inputs by tick, a game at its ticks, the arena and the cubes.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,8 @@ mod arena_hash;
 mod arena_rules;
 #[cfg(any(feature = "server", feature = "tools"))]
 mod arena_view;
+#[cfg(any(feature = "server", feature = "tools"))]
+mod cubes;
 mod inputs;
 mod simulation;
 

@@ -56,9 +56,10 @@ pub(super) fn text(report: &Report) -> String {
     } = report;
     let whose = if server.own { "its own" } else { "elsewhere" };
     let mut text = format!(
-        "server    {} ({whose}), {} Hz, {} snapshots a second\n\
+        "server    {} ({whose}), {}, {} Hz, {} snapshots a second\n\
          clients   {:.1} of {} in the game for {:.0} s; of {} in all, {} whole (decoded and compared), {} light (opened, acknowledged, counted); {}\n",
         server.address,
+        server.world,
         server.tick_rate,
         server.snapshot_rate,
         result.clients,

@@ -12,13 +12,15 @@ use super::plan::{Plan, RecordPlan};
 use crate::cli::Failure;
 use crate::cli::log::LogControl;
 use crate::cli::settings::{Resolved, Sources};
-use crate::game::Game as _;
-use crate::game::arena::Arena;
+use crate::game::Game;
+use crate::game::arena::{Arena, ArenaConfig};
+use crate::game::cubes::Cubes;
 use crate::game::recording::Header;
 use crate::recording::{Feed, Recorder};
 use crate::server::admin::{Admin, AdminHandle};
 use crate::server::signal::{Signal, Signals};
 use crate::server::{Server, ServerControl, ServerError, ServerHandle};
+use crate::tools::Bundled;
 
 /// What clients are told at the end.
 const FAREWELL: &str = "the server shuts down";
@@ -114,28 +116,47 @@ struct Running {
 }
 
 /// Opens everything, so that nothing has begun when something cannot be; then starts it.
-fn open(plan: Plan) -> anyhow::Result<Running> {
+fn open(mut plan: Plan) -> anyhow::Result<Running> {
+    let (rate, seed, tables) = (plan.server.tick_rate, plan.seed, plan.tables.take());
+    match plan.world {
+        Bundled::Arena => {
+            let arena = Arena::new(ArenaConfig {
+                seed,
+                players: plan.server.max_clients,
+                rate,
+            });
+            match tables {
+                Some(tables) => open_with(plan, arena.with_tables(tables)?),
+                None => open_with(plan, arena),
+            }
+        }
+        Bundled::Cubes => {
+            let cubes = Cubes::new(seed, rate);
+            match tables {
+                Some(tables) => open_with(plan, cubes.with_tables(tables)?),
+                None => open_with(plan, cubes),
+            }
+        }
+    }
+}
+
+fn open_with(plan: Plan, game: impl Game) -> anyhow::Result<Running> {
     let Plan {
         server: config,
-        arena,
+        world,
         admin,
         record,
-        tables,
         is_key_own,
         ..
     } = plan;
     let (key, protocol_id) = (config.key.clone(), config.protocol_id);
     let mut public = config.public_addresses.clone();
-    let mut arena = Arena::new(arena);
-    if let Some(tables) = tables {
-        arena = arena.with_tables(tables)?;
-    }
     let header = Header::new(
-        arena.schema(),
+        game.schema(),
         config.tick_rate,
         config.snapshot_every().into(),
     );
-    let mut server = Server::bind(config, arena)?;
+    let mut server = Server::bind(config, game)?;
     let listen = server.local_addr();
     if public.is_empty() {
         public.push(listen);
@@ -159,7 +180,7 @@ fn open(plan: Plan) -> anyhow::Result<Running> {
     let port = admin
         .as_ref()
         .map(|admin| field::display(admin.local_addr()));
-    info!(%listen, ?public, admin = port, "serving");
+    info!(%listen, ?public, admin = port, world = world.name(), "serving");
     Ok(Running {
         handle,
         admin,

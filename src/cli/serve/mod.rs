@@ -1,4 +1,4 @@
-//! `tickwire serve`: the arena, for clients from elsewhere, until somebody ends it.
+//! `tickwire serve`: a game of the box, for clients from elsewhere, until somebody ends it.
 //!
 //! This file asks for the settings and does what was asked with them. What they mean is in `plan.rs`, a server's life in
 //! `life.rs`, and what the service manager is told in `notify.rs`.
@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   tickwire serve                                           for this machine, tokens from http://127.0.0.1:7780
   tickwire serve --listen 0.0.0.0:7777 --public 203.0.113.7:7777 --private-key-file server.key
+  tickwire serve --world cubes                             the other game in the box
   tickwire serve --config server.toml --print-config       what it would run with, and why
 
 Each option is also a variable and a key of the file: --tick-rate 30, TICKWIRE_TICK_RATE=30, tick_rate = 30. The first of
@@ -57,7 +58,7 @@ impl clap::Args for Arguments {
                 .action(ArgAction::SetTrue)
         };
         command
-            .about("Run the arena for clients from elsewhere")
+            .about("Run a game for clients from elsewhere")
             .after_help(EXAMPLES)
             .arg(
                 Arg::new("config")

@@ -14,12 +14,12 @@ use rand::rngs::{ChaCha20Rng, SysRng};
 
 use crate::cli::settings::{Origin, Resolved, ServeSettings};
 use crate::cli::{Failure, secret, tables};
-use crate::game::arena::ArenaConfig;
 use crate::proto::netcode::Key;
 use crate::proto::snapshot::{Tables, ViewConfig};
 use crate::server::admin::{AdminConfig, TokenDesk};
 use crate::server::admission::AdmissionConfig;
 use crate::server::{ConfigError, ServerConfig, TokenIssuer};
+use crate::tools::Bundled;
 
 /// A client loses sight of what is farther than this many eighths of the distance at which it appears: who walks along
 /// the border does not flicker.
@@ -29,7 +29,9 @@ const OUTER_EIGHTHS: f32 = 9.0;
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) server: ServerConfig,
-    pub(super) arena: ArenaConfig,
+    pub(super) world: Bundled,
+    /// Where the world begins.
+    pub(super) seed: u64,
     pub(super) admin: Option<AdminPlan>,
     pub(super) record: Option<RecordPlan>,
     /// Tables that were learnt.
@@ -106,20 +108,16 @@ impl Plan {
                 settings.said("drain_timeout"),
             )));
         }
-        let arena = ArenaConfig {
-            seed: values.seed,
-            players: values.max_clients,
-            rate: values.tick_rate,
-        };
         Ok(Self {
             server,
-            arena,
+            world: values.world,
+            seed: values.seed,
             admin: admin(settings)?,
             record: values.record.clone().map(|path| RecordPlan {
                 path,
                 said: settings.said("record"),
             }),
-            tables: tables::read(values.tables.as_deref())?,
+            tables: tables::read(values.tables.as_deref(), values.world)?,
             grace: values.shutdown_grace,
             is_key_own,
         })
@@ -127,7 +125,10 @@ impl Plan {
 }
 
 fn server(values: &ServeSettings, key: Key) -> ServerConfig {
-    let mut config = ServerConfig::new(values.protocol_id, key);
+    let protocol_id = values
+        .protocol_id
+        .unwrap_or_else(|| values.world.protocol_id());
+    let mut config = ServerConfig::new(protocol_id, key);
     config.listen = values.listen;
     config.public_addresses.clone_from(&values.public);
     config.max_clients = values.max_clients;

@@ -15,6 +15,7 @@ use crate::proto::netcode::Key;
 use crate::server::admission::Allowance;
 use crate::server::{MAX_CLIENTS, MAX_SHARDS, PacketIo};
 use crate::time::TickRate;
+use crate::tools::Bundled;
 
 /// Makes the struct of typed values and the table of rows from one list.
 macro_rules! settings {
@@ -85,13 +86,15 @@ settings! {
             admin: Option<SocketAddr> = Row::one("ADDR").default(DEFAULT_ADMIN),
                 one(value::address_or_off);
             /// The number of the game and its version; tokens for another one are refused
-            protocol_id: u64 = Row::one("N").default("0x7469636b61726e61"), one(value::number);
+            protocol_id: Option<u64> = Row::one("N").unset("the world's own"), maybe(value::number);
             /// Threads that serve the network, each with a socket
             shards: u16 = Row::one("N").default("1"), one(within(1, u64::from(MAX_SHARDS)));
             /// How datagrams cross the kernel: auto, batch or portable
             packet_io: PacketIo = Row::one("WAY").default("auto"), one(str::parse);
         }
         "World": {
+            /// The game that is played: arena or cubes
+            world: Bundled = Row::one("NAME").default("arena"), one(str::parse);
             /// Places for clients
             max_clients: u32 = Row::one("N").default("1000"), one(within(1, u64::from(MAX_CLIENTS)));
             /// Ticks a second

@@ -6,7 +6,6 @@
 //! fit, and the same seed and the same inputs give the same world on every platform.
 
 pub mod angle;
-mod cells;
 mod event;
 mod input;
 pub mod map;

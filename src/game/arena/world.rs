@@ -8,10 +8,10 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use siphasher::sip::SipHasher13;
 
+use crate::game::cells::Cells;
 use crate::id::{ClientId, ClientSlot, EntityId};
 use crate::time::{Tick, TickRate};
 
-use super::cells::Cells;
 use super::rules::{BOLTS_PER_PLAYER, PLAYERS_MAX, Rules, TILE, pickups_for};
 use super::state::{Bolt, Fighter, Pickup, PickupKind};
 use super::walls::{Walls, WallsSpec};
@@ -36,6 +36,9 @@ impl Default for ArenaConfig {
         }
     }
 }
+
+/// Edge of a cell: 8 m, where one player stands on average.
+const CELL: i32 = 4 * TILE;
 
 /// Health taken by a shot, paid when all shots of the tick are fired: two who shoot each other at
 /// the same tick both fall, whoever has the lower slot.
@@ -93,7 +96,7 @@ impl World {
             bolts: vec![None; bolts as usize],
             bolt_generations: vec![0; bolts as usize],
             free_bolts: (0..bolts as u16).rev().collect(),
-            cells: Cells::new(walls.extent(), players as usize),
+            cells: Cells::new(walls.extent(), CELL, players as usize),
             hits: Vec::with_capacity(players as usize),
             walls,
         };

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crate::proto::netcode::Key;
 use crate::server::PacketIo;
 use crate::time::TickRate;
+use crate::tools::Bundled;
 
 /// A server that does not serve after this time will not.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,6 +32,8 @@ const LAST_LINES: usize = 4;
 /// What the server is told.
 #[derive(Debug, Clone)]
 pub struct ServerOrder {
+    /// The game.
+    pub world: Bundled,
     /// Places for clients.
     pub places: u32,
     /// Ticks a second.
@@ -220,6 +223,7 @@ fn command(program: &Path, order: &ServerOrder) -> Command {
         .env("RUST_LOG", "info")
         .env("TICKWIRE_PRIVATE_KEY", key)
         .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--world", order.world.name()])
         .args(["--max-clients", &order.places.to_string()])
         .args(["--tick-rate", &order.tick_rate.hz().to_string()])
         .args(["--snapshot-rate", &order.snapshot_rate.hz().to_string()])
@@ -262,6 +266,7 @@ mod tests {
 
     fn order() -> ServerOrder {
         ServerOrder {
+            world: Bundled::Arena,
             places: 7,
             tick_rate: TickRate::HZ_60,
             snapshot_rate: TickRate::HZ_30,

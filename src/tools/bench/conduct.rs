@@ -191,7 +191,7 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
             let is_hopeless =
                 live.in_game == 0 && (live.settled() >= clients || live.settled() >= HOPELESS);
             if is_hopeless || (live.in_game == 0 && self.fleet.running_for() > deadline) {
-                return Err(self.nobody());
+                return Err(self.nobody().await);
             }
             if live.settled() >= clients || self.fleet.running_for() > deadline {
                 break;
@@ -340,7 +340,14 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
         self.rows.push(Row::new(second, stage, gauges));
     }
 
-    fn nobody(&mut self) -> RunError {
+    /// Why nobody is in, as soon as the threads have told: a refusal stands in the page of its second.
+    async fn nobody(&mut self) -> RunError {
+        let told_at = Duration::from_secs(self.fleet.running_for().as_secs() + 1) + 2 * LOOK_EVERY;
+        while self.fleet.running_for() < told_at {
+            if let Err(error) = self.pause().await {
+                return error;
+            }
+        }
         self.take_seconds();
         let mut rest = std::mem::take(&mut self.rest);
         rest.not_started = not_started(&self.fleet);

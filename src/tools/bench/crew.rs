@@ -316,10 +316,11 @@ impl Shift {
         let client = config.client.clone();
         let player = if config.is_whole(number) {
             let client = Client::with_socket(client, token, road, now, wall_clock);
-            Player::Whole(Box::new(Whole::new(client, seed, phase)))
+            Player::Whole(Box::new(Whole::new(config.world, client, seed, phase)))
         } else {
             let times = (now, wall_clock);
             Player::Light(Box::new(Light::new(
+                config.world,
                 client,
                 token,
                 road,

@@ -28,6 +28,7 @@ use crate::id::ClientId;
 use crate::netsim::ProfileConditions;
 use crate::server::clock::ServerClock;
 use crate::time::{Tick, Timestamp};
+use crate::tools::Bundled;
 use crate::tools::bots::Missed;
 use crate::tools::descriptors::{self, TooFewDescriptors};
 use crate::tools::tokens::TokenSource;
@@ -46,6 +47,8 @@ pub struct FleetConfig {
     pub ramp: NonZeroU32,
     /// The share of whole clients, 0 to 1.
     pub whole: f64,
+    /// The game that they play.
+    pub world: Bundled,
     /// What every client is told about the game.
     pub client: ClientConfig,
     /// The network under each client.
@@ -435,7 +438,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::game::arena;
 
     fn config(whole: f64) -> FleetConfig {
         FleetConfig {
@@ -443,7 +445,8 @@ mod tests {
             first_client: ClientId(1),
             ramp: NonZeroU32::MIN,
             whole,
-            client: ClientConfig::new(arena::schema()),
+            world: Bundled::Arena,
+            client: ClientConfig::new(Bundled::Arena.schema()),
             conditions: ProfileConditions::default(),
             seed: 1,
             threads: 2,

@@ -67,8 +67,8 @@ fn head(report: &Report) -> String {
         (
             "server",
             format!(
-                "{} ({whose}), {} Hz, {} snapshots a second",
-                server.address, server.tick_rate, server.snapshot_rate
+                "{} ({whose}), {}, {} Hz, {} snapshots a second",
+                server.address, server.world, server.tick_rate, server.snapshot_rate
             ),
         ),
         (

@@ -15,6 +15,7 @@ use crate::proto::event::{ClientEvent, Welcome};
 use crate::proto::input::MAX_REPEATED;
 use crate::proto::netcode::ConnectToken;
 use crate::time::{Tick, Timestamp, UnixTime};
+use crate::tools::Bundled;
 
 /// Once it has settled, the clock is told of one of so many snapshots: telling it costs more than opening one.
 const CLOCK_ONE_OF: u32 = 4;
@@ -61,8 +62,9 @@ impl Session {
 }
 
 impl<S: DatagramSocket> Light<S> {
-    /// Sets out.
+    /// Sets out, to play `world`.
     pub fn new(
+        world: Bundled,
         config: ClientConfig,
         token: ConnectToken,
         socket: S,
@@ -73,7 +75,7 @@ impl<S: DatagramSocket> Light<S> {
             endpoint: ClientEndpoint::new(config, token, now, wall_clock).without_replica(),
             socket,
             session: None,
-            wander: Wander::new(seed),
+            wander: Wander::new(world, seed),
             phase: phase.clamp(0.0, 1.0),
             set_out: now,
             is_over: false,

@@ -55,6 +55,8 @@ pub struct ServerSheet {
     pub address: String,
     /// Started for this load test, in a second process of the same program.
     pub own: bool,
+    /// The game: `arena` or `cubes`.
+    pub world: &'static str,
     /// Ticks a second.
     pub tick_rate: u16,
     /// Snapshots a second.
@@ -617,6 +619,7 @@ pub(super) mod tests {
             server: ServerSheet {
                 address: "127.0.0.1:7777".to_owned(),
                 own: true,
+                world: "arena",
                 tick_rate: 60,
                 snapshot_rate: 30,
                 shards: Some(1),

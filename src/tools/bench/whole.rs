@@ -1,4 +1,4 @@
-//! A whole client: the game-loop client with a bot's brain in it, watched like a light one, and its replica held
+//! A whole client: the game-loop client with a bot's mind in it, watched like a light one, and its replica held
 //! against those of others.
 
 use std::time::Duration;
@@ -6,20 +6,47 @@ use std::time::Duration;
 use super::agreement::Agreement;
 use super::gauges::{Ledger, Rates, record};
 use super::light::note_rejections;
+use super::wander::{self, Wander};
 use super::watch::Watch;
 use crate::client::{Client, DatagramSocket, Event};
-use crate::game::GameInput as _;
+use crate::proto::input::InputBytes;
+use crate::proto::snapshot::Replica;
 use crate::time::{Tick, Timestamp};
+use crate::tools::Bundled;
 use crate::tools::bots::Pilot;
 
 /// It is given a turn this often, besides what the socket brings: a quarter of a tick at 60 Hz.
 pub(super) const TURN_EVERY: Duration = Duration::from_millis(4);
 
+/// Who decides what it wants.
+#[derive(Debug)]
+enum Mind {
+    /// Looks at the arena and plays it. Boxed: it remembers much.
+    Pilot(Box<Pilot>),
+    /// Moves about: there is nothing to play for among cubes.
+    Wander(Wander),
+}
+
+impl Mind {
+    fn hear(&mut self, message: &[u8]) {
+        if let Self::Pilot(pilot) = self {
+            pilot.hear(message);
+        }
+    }
+
+    fn decide(&mut self, replica: &Replica) -> Option<InputBytes> {
+        match self {
+            Self::Pilot(pilot) => wander::bytes(&pilot.decide(replica)),
+            Self::Wander(wander) => wander.wish(),
+        }
+    }
+}
+
 /// A whole client.
 #[derive(Debug)]
 pub struct Whole<S> {
     client: Client<S>,
-    pilot: Pilot,
+    mind: Mind,
     watch: Option<Watch>,
     phase: f32,
     set_out: Timestamp,
@@ -27,12 +54,15 @@ pub struct Whole<S> {
 }
 
 impl<S: DatagramSocket> Whole<S> {
-    /// With a client that has set out.
-    pub fn new(client: Client<S>, seed: u64, phase: f32) -> Self {
+    /// With a client that has set out, to play `world`.
+    pub fn new(world: Bundled, client: Client<S>, seed: u64, phase: f32) -> Self {
         Self {
             set_out: client.now(),
             client,
-            pilot: Pilot::new(seed),
+            mind: match world {
+                Bundled::Arena => Mind::Pilot(Box::new(Pilot::new(seed))),
+                Bundled::Cubes => Mind::Wander(Wander::new(world, seed)),
+            },
             watch: None,
             phase,
             counted: (0, 0),
@@ -87,7 +117,7 @@ impl<S: DatagramSocket> Whole<S> {
                 record(&mut ledger.gauges.connects, now.since(self.set_out));
                 self.watch = Some(Watch::new(welcome, now, self.phase));
             }
-            Event::Message { message, .. } => self.pilot.hear(message),
+            Event::Message { message, .. } => self.mind.hear(message),
             Event::Snapshot { tick, whole: true } => {
                 if let Some(watch) = &mut self.watch {
                     watch.snapshot(now, *tick, ledger);
@@ -115,8 +145,13 @@ impl<S: DatagramSocket> Whole<S> {
 
     fn play(&mut self, now: Timestamp, ledger: &mut Ledger) {
         let at = self.client.input_time();
-        let input = self.pilot.decide(self.client.replica());
-        let Ok(tick) = self.client.send_input_with(|writer| input.encode(writer)) else {
+        let Some(input) = self.mind.decide(self.client.replica()) else {
+            return;
+        };
+        let sent = self
+            .client
+            .send_input_with(|writer| writer.bytes(input.as_slice()));
+        let Ok(tick) = sent else {
             return;
         };
         let (Some(watch), Some(at), Some(welcome)) = (&mut self.watch, at, self.client.welcome())

@@ -2,16 +2,14 @@
 //!
 //! Knows positions and small numbers for whoever stands there. A counting sort into two tables that
 //! are kept: with thousands of players building it costs tens of microseconds and asking costs
-//! a handful of entries, so that nothing in the arena compares everybody with everybody.
-
-use super::rules::TILE;
-
-/// Edge of a cell: 8 m, where one player stands on average.
-const CELL: i32 = 4 * TILE;
+//! a handful of entries, so that no game in the box compares everybody with everybody.
 
 /// Points in cells.
 #[derive(Debug, Clone)]
 pub(super) struct Cells {
+    /// Edge of a cell.
+    edge: i32,
+    /// Cells along an edge of the ground.
     side: i32,
     /// Where each cell's entries begin in `entries`; one more at the end.
     starts: Vec<u32>,
@@ -26,11 +24,13 @@ struct Entry {
 }
 
 impl Cells {
-    /// Cells over a square ground with this edge, with room for so many points.
+    /// Cells with this edge over a square ground, with room for so many points. Best where a cell holds one or
+    /// two of them.
     #[must_use]
-    pub(super) fn new(extent: i32, points: usize) -> Self {
-        let side = extent.div_euclid(CELL) + 1;
+    pub(super) fn new(extent: i32, edge: i32, points: usize) -> Self {
+        let side = extent.div_euclid(edge) + 1;
         Self {
+            edge,
             side,
             starts: vec![0; (side * side) as usize + 1],
             entries: Vec::with_capacity(points),
@@ -63,7 +63,7 @@ impl Cells {
     }
 
     fn cell_at(&self, x: i32, y: i32) -> usize {
-        let clamp = |at: i32| at.div_euclid(CELL).clamp(0, self.side - 1);
+        let clamp = |at: i32| at.div_euclid(self.edge).clamp(0, self.side - 1);
         (clamp(y) * self.side + clamp(x)) as usize
     }
 
@@ -74,9 +74,9 @@ impl Cells {
         low: (i32, i32),
         high: (i32, i32),
     ) -> impl Iterator<Item = (u16, i32, i32)> + '_ {
-        let (first_row, last_row) = (low.1.div_euclid(CELL), high.1.div_euclid(CELL));
+        let (first_row, last_row) = (low.1.div_euclid(self.edge), high.1.div_euclid(self.edge));
         (first_row.max(0)..=last_row.min(self.side - 1)).flat_map(move |row| {
-            let y = row * CELL;
+            let y = row * self.edge;
             // The cells of a row are neighbours in the table: one slice.
             let first = self.starts[self.cell_at(low.0, y)] as usize;
             let last = self.starts[self.cell_at(high.0, y) + 1] as usize;
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn whoever_is_near_is_found_and_nobody_else() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-        let extent = 100 * TILE;
-        let mut cells = Cells::new(extent, 300);
+        let extent = 51_200;
+        let mut cells = Cells::new(extent, 2_048, 300);
         for round in 0..20 {
             let points: Vec<(u16, i32, i32)> = (0..round * 15)
                 .map(|who| {
