@@ -48,7 +48,7 @@ impl Ways {
         if std::env::var_os("SEED").is_none() {
             assert!(self.histories.iter().all(|parts| *parts > 50), "{self:?}");
             assert!(self.copied > 50 && self.alone > 5, "{self:?}");
-            assert!(self.entities > 10_000 && self.stale > 100, "{self:?}");
+            assert!(self.entities > 10_000 && self.stale > 50, "{self:?}");
         }
     }
 }
