@@ -21,6 +21,14 @@ pub const MAX_CLIENTS: u32 = 16_384;
 /// The most shards one process has.
 pub const MAX_SHARDS: u16 = 64;
 
+/// The largest [`inbox`](ServerConfig::inbox).
+const MAX_INBOX: usize = 1 << 20;
+/// The smallest that is not asked for.
+const MIN_INBOX: usize = 1024;
+/// A client says one thing a tick. The tick loop may be late a few times before inputs are dropped, which are
+/// repeated anyway.
+const INBOX_PER_CLIENT: usize = 8;
+
 /// How a server runs. Start from [`ServerConfig::new`] and change what should be different.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -55,8 +63,9 @@ pub struct ServerConfig {
     pub admission: AdmissionConfig,
     /// Half-open handshakes that are remembered, per shard: 4 to 2^24, 128 bytes each. Default 65,536.
     pub pending_handshakes: usize,
-    /// Events that wait for the tick loop at most, per shard: 64 to 1,048,576. Default 16,384.
-    pub inbox: usize,
+    /// Events that wait for the tick loop at most, per shard: 64 to 1,048,576. Default: eight for each client
+    /// that there may be, and at least 1024. Each takes about 90 bytes, whether or not it ever waits.
+    pub inbox: Option<usize>,
     /// How long a client with a session may take to say hello: 5 s.
     pub hello_timeout: Duration,
     /// How long a client may leave everything unacknowledged: 10 s.
@@ -111,7 +120,7 @@ impl ServerConfig {
             frames: FrameConfig::default(),
             admission: AdmissionConfig::default(),
             pending_handshakes: 65_536,
-            inbox: 16_384,
+            inbox: None,
             hello_timeout: Duration::from_secs(5),
             unresponsive_after: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
@@ -141,6 +150,14 @@ impl ServerConfig {
         self.tick_rate.hz() / self.snapshot_rate.hz()
     }
 
+    /// How many events wait for the tick loop at most, per shard: what [`inbox`](Self::inbox) says, or follows.
+    #[must_use]
+    pub fn inbox_size(&self) -> usize {
+        let follows = self.max_clients as usize * INBOX_PER_CLIENT;
+        self.inbox
+            .unwrap_or_else(|| follows.clamp(MIN_INBOX, MAX_INBOX))
+    }
+
     /// Checks every number.
     ///
     /// # Errors
@@ -165,8 +182,9 @@ impl ServerConfig {
         ensure((1..=MAX_SHARDS).contains(&self.shards), "shards", || {
             format!("{} is not between 1 and {MAX_SHARDS}", self.shards)
         })?;
-        ensure((64..=1 << 20).contains(&self.inbox), "inbox", || {
-            format!("{} is not between 64 and {}", self.inbox, 1 << 20)
+        let inbox = self.inbox_size();
+        ensure((64..=MAX_INBOX).contains(&inbox), "inbox", || {
+            format!("{inbox} is not between 64 and {MAX_INBOX}")
         })?;
         ensure(
             (4..=1 << 24).contains(&self.pending_handshakes),

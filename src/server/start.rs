@@ -146,7 +146,7 @@ impl<G: Game> Server<G> {
         for (((index, endpoint), socket), commands) in
             (0..).zip(self.endpoints).zip(self.sockets).zip(ends)
         {
-            let (inbox, events) = sync_channel::<ServerEvent>(self.config.inbox);
+            let (inbox, events) = sync_channel::<ServerEvent>(self.config.inbox_size());
             inboxes.push(events);
             let road = &shared.shards[usize::from(index)];
             let shard = Shard {
@@ -176,7 +176,7 @@ impl<G: Game> Server<G> {
         let world = TickLoop {
             clock,
             inboxes,
-            inbox_size: self.config.inbox,
+            inbox_size: self.config.inbox_size(),
             shards: shared
                 .shards
                 .iter()

@@ -32,7 +32,6 @@ const NOBODY: Head = Head {
 pub(super) struct Columns {
     tick: Tick,
     heads: Vec<Head>,
-    positions: Vec<[f32; 3]>,
     /// The rows one after another, in the order in which they were put.
     values: Vec<i32>,
     count: usize,
@@ -59,7 +58,6 @@ impl Columns {
     pub(super) fn clear(&mut self, tick: Tick) {
         self.tick = tick;
         self.heads.clear();
-        self.positions.clear();
         self.values.clear();
         self.used.clear(0);
         self.count = 0;
@@ -92,13 +90,6 @@ impl Columns {
             kind: head.kind,
             values: self.values.get(start..start + usize::from(head.len))?,
         })
-    }
-
-    /// Where the entity in this slot is.
-    #[inline]
-    pub(super) fn position(&self, slot: u16) -> Option<[f32; 3]> {
-        self.head(slot)?;
-        self.positions.get(usize::from(slot)).copied()
     }
 
     #[inline]
@@ -148,11 +139,10 @@ impl Columns {
     }
 
     /// Gives the values from `start` to an entity. The slot must be free.
-    pub(super) fn place(&mut self, id: EntityId, kind: u8, position: [f32; 3], start: usize) {
+    pub(super) fn place(&mut self, id: EntityId, kind: u8, start: usize) {
         let slot = usize::from(id.slot);
         if self.heads.len() <= slot {
             self.heads.resize(slot + 1, NOBODY);
-            self.positions.resize(slot + 1, [0.0; 3]);
         }
         self.heads[slot] = Head {
             start: start as u32,
@@ -160,7 +150,6 @@ impl Columns {
             kind,
             len: (self.values.len() - start) as u8,
         };
-        self.positions[slot] = position;
         *self.used.word_mut(slot / 64) |= 1 << (slot % 64);
         self.count += 1;
     }

@@ -89,6 +89,8 @@ pub struct TickFrame {
     pub(super) earlier: Vec<Arc<Columns>>,
     /// Which of these there are: bit `n` for those `n` snapshot intervals ago.
     pub(super) ages: u64,
+    /// Where entities are, by slot. Only of this tick: nobody asks where somebody was.
+    pub(super) positions: Vec<[f32; 3]>,
     pub(super) grid: Grid,
     /// By client index: generation and viewpoint.
     pub(super) viewpoints: Vec<Option<(u32, Viewpoint)>>,
@@ -107,6 +109,7 @@ impl TickFrame {
             columns: Arc::default(),
             earlier: Vec::with_capacity(HISTORY),
             ages: 0,
+            positions: Vec::new(),
             grid: Grid::default(),
             viewpoints: Vec::new(),
             relevances: Relevances::default(),
@@ -155,7 +158,7 @@ impl TickFrame {
                 generation: row.generation,
             },
             kind: KindId(row.kind),
-            position: self.columns.position(slot)?,
+            position: self.position(slot)?,
             values: row.values,
         })
     }
@@ -191,6 +194,13 @@ impl TickFrame {
     #[must_use]
     pub fn cohort_stats(&self) -> CohortStats {
         self.cohorts.stats()
+    }
+
+    /// Where the entity in a slot is.
+    #[inline]
+    pub(super) fn position(&self, slot: u16) -> Option<[f32; 3]> {
+        self.columns.who(slot)?;
+        self.positions.get(usize::from(slot)).copied()
     }
 
     /// The columns of an earlier tick of the history, or of this one.

@@ -4,7 +4,7 @@
 //! table of about as many buckets as there are entities, after M. Teschner and others, "Optimized Spatial Hashing for Collision Detection of
 //! Deformable Objects", 2003.
 
-use super::columns::Columns;
+use super::slots::SlotSet;
 
 /// The cell of a place: saturates far away, where everybody shares the last cell.
 type Cell = (i32, i32);
@@ -30,9 +30,13 @@ struct Entry {
 
 impl Grid {
     /// Sorts the entities of a tick into cells of this size (in the unit of positions).
-    pub(super) fn build(&mut self, columns: &Columns, cell_size: f32) {
+    ///
+    /// `used` are their slots, and `positions` are by slot.
+    pub(super) fn build(&mut self, used: &SlotSet, positions: &[[f32; 3]], cell_size: f32) {
         self.cell_size = cell_size;
-        let buckets = columns.count().next_power_of_two();
+        let count = used.count();
+        let position = |slot: u16| positions.get(usize::from(slot)).copied();
+        let buckets = count.next_power_of_two();
         self.starts.clear();
         self.starts.resize(buckets + 1, 0);
         self.entries.clear();
@@ -41,10 +45,10 @@ impl Grid {
             position: [0.0; 3],
             slot: 0,
         };
-        self.entries.resize(columns.count(), empty);
+        self.entries.resize(count, empty);
         // A counting sort: how many, where each bucket ends, then from the back.
-        for slot in columns.used().iter() {
-            let bucket = self.bucket(self.cell(columns.position(slot).unwrap_or_default()));
+        for slot in used.iter() {
+            let bucket = self.bucket(self.cell(position(slot).unwrap_or_default()));
             self.starts[bucket] += 1;
         }
         let mut end = 0;
@@ -52,8 +56,8 @@ impl Grid {
             end += *start;
             *start = end;
         }
-        for slot in columns.used().iter() {
-            let position = columns.position(slot).unwrap_or_default();
+        for slot in used.iter() {
+            let position = position(slot).unwrap_or_default();
             let cell = self.cell(position);
             let bucket = self.bucket(cell);
             self.starts[bucket] -= 1;
@@ -138,24 +142,15 @@ pub(super) fn distance_squared(one: [f32; 3], two: [f32; 3]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::EntityId;
-    use crate::time::Tick;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    fn columns(positions: &[[f32; 3]]) -> Columns {
-        let mut columns = Columns::default();
-        columns.clear(Tick(1));
-        for (slot, position) in positions.iter().enumerate() {
-            let start = columns.values_mut().len();
-            columns.values_mut().push(0);
-            let id = EntityId {
-                slot: slot as u16 * 2,
-                generation: 0,
-            };
-            columns.place(id, 0, *position, start);
-        }
-        columns
+    /// Every second slot is used.
+    fn world(places: &[[f32; 3]]) -> (SlotSet, Vec<[f32; 3]>) {
+        let mut used = SlotSet::default();
+        (0..places.len()).for_each(|place| used.insert(place as u16 * 2));
+        let positions = places.iter().flat_map(|at| [*at, [0.0; 3]]).collect();
+        (used, positions)
     }
 
     proptest! {
@@ -166,16 +161,16 @@ mod tests {
             radius in 0.0_f32..120.0,
             cell_size in 0.5_f32..50.0,
         ) {
-            let columns = columns(&positions);
+            let (used, positions) = world(&positions);
             let mut grid = Grid::default();
-            grid.build(&columns, cell_size);
+            grid.build(&used, &positions, cell_size);
             let mut found = BTreeSet::new();
             let mut twice = false;
             grid.near(center, radius, |slot| twice |= !found.insert(slot));
             prop_assert!(!twice);
-            for slot in columns.used().iter() {
-                let position = columns.position(slot).expect("used");
-                let is_near = distance_squared(position, center) <= radius * radius;
+            for slot in used.iter() {
+                let at = positions[usize::from(slot)];
+                let is_near = distance_squared(at, center) <= radius * radius;
                 prop_assert_eq!(found.contains(&slot), is_near);
             }
         }

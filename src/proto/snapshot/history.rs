@@ -161,7 +161,8 @@ impl FrameHistory {
         }
         if let Some(frame) = Arc::get_mut(&mut frame) {
             frame.equal_views = self.equal_views;
-            frame.grid.build(&columns, self.config.cell_size);
+            let positions = &frame.positions;
+            (frame.grid).build(columns.used(), positions, self.config.cell_size);
             frame.relevances.build(&columns);
             frame.cohorts.open(columns.slots());
             frame
@@ -200,6 +201,7 @@ impl FrameHistory {
                 .viewpoints
                 .iter_mut()
                 .for_each(|viewpoint| *viewpoint = None);
+            frame.positions.clear();
             frame.relevances.clear();
             frame.cohorts.reset();
         }
@@ -317,7 +319,14 @@ impl FrameBuilder {
                 fields,
             });
         }
-        columns.place(id, kind.0, position, start);
+        columns.place(id, kind.0, start);
+        if let Some(frame) = Arc::get_mut(&mut self.frame) {
+            let slot = usize::from(id.slot);
+            if frame.positions.len() <= slot {
+                frame.positions.resize(slot + 1, [0.0; 3]);
+            }
+            frame.positions[slot] = position;
+        }
         Ok(())
     }
 

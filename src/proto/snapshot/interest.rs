@@ -82,15 +82,15 @@ fn add_held(
         let open = before & !(visible.word(index) | side.settled(index));
         for slot in slots_of(index, open) {
             let same = earlier.who(slot).is_some() && earlier.who(slot) == columns.who(slot);
-            if same && within(columns, slot, center, outer) {
+            if same && within(frame, slot, center, outer) {
                 visible.add(slot);
             }
         }
     }
 }
 
-fn within(columns: &Columns, slot: u16, center: [f32; 3], radius: f32) -> bool {
-    let position = columns.position(slot);
+fn within(frame: &TickFrame, slot: u16, center: [f32; 3], radius: f32) -> bool {
+    let position = frame.position(slot);
     position.is_some_and(|at| distance_squared(at, center) <= radius * radius)
 }
 

@@ -211,7 +211,7 @@ mod tests {
         for slot in 0..5 {
             let start = columns.values_mut().len();
             columns.values_mut().push(0);
-            columns.place(id(slot, 0), 0, [0.0; 3], start);
+            columns.place(id(slot, 0), 0, start);
         }
         let (red, blue) = (Some(Team(0)), Some(Team(200)));
         let mut relevances = Relevances::default();

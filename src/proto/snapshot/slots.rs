@@ -211,6 +211,12 @@ impl SlotSet {
         words.flat_map(|(index, word)| slots_of(index, *word))
     }
 
+    /// How many slots there are.
+    pub(super) fn count(&self) -> usize {
+        let counts = self.words.iter().map(|word| population(*word) as usize);
+        counts.sum()
+    }
+
     /// Heap memory in bytes.
     pub(super) const fn memory(&self) -> usize {
         self.words.capacity() * size_of::<u64>()

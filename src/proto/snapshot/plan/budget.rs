@@ -395,7 +395,7 @@ fn listed_bits(
 
 /// An item with its urgency.
 fn weighed(mut item: Item, sight: &Sight<'_>, center: [f32; 3], always: Option<u16>) -> Item {
-    let at = sight.frame.columns.position(item.slot).unwrap_or(center);
+    let at = sight.frame.position(item.slot).unwrap_or(center);
     let distance = distance_squared(at, center);
     item.urgency = match item.what {
         What::Left => priority::FIRST,
