@@ -129,11 +129,35 @@ impl RecentInputs {
     }
 }
 
+/// An input as it lies in a datagram. Most are repetitions and go no further: only what is news is copied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WireInput<'p> {
+    /// At most [`InputBytes::MAX`].
+    bytes: &'p [u8],
+    /// What [`HeardInputs`] remembers of it.
+    mark: u32,
+}
+
+impl<'p> WireInput<'p> {
+    fn new(bytes: &'p [u8]) -> Option<Self> {
+        (bytes.len() <= InputBytes::MAX).then(|| Self {
+            bytes,
+            // An empty place of `HeardInputs` is marked zero.
+            mark: fnv1a(bytes) | 1,
+        })
+    }
+
+    /// A copy of it.
+    pub(crate) fn to_input(self) -> Option<InputBytes> {
+        InputBytes::new(self.bytes)
+    }
+}
+
 /// Reads one block and hands each input to `each`, newest first; `None` when it is malformed (what was
 /// handed out before that is good).
-pub(crate) fn read_inputs(
-    reader: &mut ByteReader<'_>,
-    mut each: impl FnMut(Tick, InputBytes),
+pub(crate) fn read_inputs<'p>(
+    reader: &mut ByteReader<'p>,
+    mut each: impl FnMut(Tick, WireInput<'p>),
 ) -> Option<Tick> {
     let newest = Tick(reader.u32()?);
     let count = usize::from(reader.u8()?);
@@ -145,7 +169,7 @@ pub(crate) fn read_inputs(
         let tick = Tick(newest.0.checked_sub(back as u32)?);
         let input = match reader.u8()? {
             SAME => last?,
-            len => InputBytes::new(reader.take(usize::from(len))?)?,
+            len => WireInput::new(reader.take(usize::from(len))?)?,
         };
         each(tick, input);
         last = Some(input);
@@ -165,9 +189,8 @@ pub(crate) struct HeardInputs {
 
 impl HeardInputs {
     /// Whether this input was heard before; from now on it was.
-    pub(crate) fn is_repetition(&mut self, tick: Tick, input: &InputBytes) -> bool {
-        // An entry of tick 0 with hash 0 is an empty one: no hash is zero.
-        let heard = (tick.0, fnv1a(input.as_slice()) | 1);
+    pub(crate) fn is_repetition(&mut self, tick: Tick, input: WireInput<'_>) -> bool {
+        let heard = (tick.0, input.mark);
         let entry = &mut self.ring[tick.0 as usize % 32];
         if *entry == heard {
             return true;
@@ -202,7 +225,9 @@ mod tests {
         inputs.write(&mut writer)?;
         let mut reader = ByteReader::new(writer.written());
         let mut heard = Vec::new();
-        read_inputs(&mut reader, |tick, input| heard.push((tick, input))).expect("our own block");
+        let push =
+            |tick, input: WireInput<'_>| heard.push((tick, input.to_input().expect("short")));
+        read_inputs(&mut reader, push).expect("our own block");
         assert!(reader.is_empty());
         Some(heard)
     }
@@ -259,18 +284,15 @@ mod tests {
     #[test]
     fn repetitions_are_known_and_contradictions_pass() {
         let mut heard = HeardInputs::default();
-        assert!(!heard.is_repetition(Tick(0), &input(b"a")));
-        assert!(heard.is_repetition(Tick(0), &input(b"a")));
-        assert!(!heard.is_repetition(Tick(0), &input(b"b")));
-        assert!(!heard.is_repetition(Tick(32), &input(b"c")));
-        assert!(
-            !heard.is_repetition(Tick(0), &input(b"a")),
-            "forgotten, and harmless"
-        );
-        assert!(
-            heard.is_repetition(Tick(32), &input(b"c")),
-            "the newer one stays"
-        );
+        let mut repeats = |tick, bytes| {
+            heard.is_repetition(Tick(tick), WireInput::new(bytes).expect("a short input"))
+        };
+        assert!(!repeats(0, b"a"));
+        assert!(repeats(0, b"a"));
+        assert!(!repeats(0, b"b"));
+        assert!(!repeats(32, b"c"));
+        assert!(!repeats(0, b"a"), "forgotten, and harmless");
+        assert!(repeats(32, b"c"), "the newer one stays");
     }
 
     proptest! {

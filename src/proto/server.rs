@@ -23,7 +23,9 @@ use crate::id::{ClientId, ClientSlot};
 use crate::proto::channel::{ChannelId, LinkConfig, LinkStats};
 use crate::proto::control::Hello;
 use crate::proto::event::{DisconnectReason, SendError, ServerEvent, Warning};
-use crate::proto::netcode::{self, End, NetcodeServer, Received, Registry, SessionEvent, Transmit};
+use crate::proto::netcode::{
+    self, End, NetcodeServer, Received, Registry, Sender, SessionEvent, Transmit,
+};
 use crate::proto::snapshot::{Schema, Scratch, TickFrame, ViewConfig, ViewStats};
 use crate::proto::stats::{EndpointStats, Rejection, SessionRejection, Traffic};
 use crate::time::{TickRate, Timestamp, UnixTime};
@@ -135,6 +137,13 @@ impl ServerEndpoint {
         self.netcode.session_at(from)
     }
 
+    /// Who is at an address, for a driver that wants to know before it passes on a datagram
+    /// [with that answer](Self::handle_datagram_from): it is looked up once.
+    #[must_use]
+    pub fn sender(&self, from: SocketAddr) -> Sender {
+        self.netcode.sender(from)
+    }
+
     /// Takes in one datagram, which is decrypted where it lies. The answer is the session that proved to have
     /// sent it, so that a driver can charge it to the sender and never to a forger's victim.
     pub fn handle_datagram(
@@ -143,22 +152,32 @@ impl ServerEndpoint {
         from: SocketAddr,
         datagram: &mut [u8],
     ) -> Option<ClientSlot> {
+        self.handle_datagram_from(now, self.sender(from), datagram)
+    }
+
+    /// The same of a sender that was just [looked up](Self::sender).
+    pub fn handle_datagram_from(
+        &mut self,
+        now: Timestamp,
+        sender: Sender,
+        datagram: &mut [u8],
+    ) -> Option<ClientSlot> {
         self.stats.received.count(datagram.len());
-        let mut sender = None;
-        match self.netcode.receive(now, from, datagram) {
+        let mut proven = None;
+        match self.netcode.receive_from(now, sender, datagram) {
             Received::Payload { slot, payload } => {
-                sender = Some(slot);
+                proven = Some(slot);
                 self.receive_payload(now, slot, payload);
                 if let Some(player) = find(&mut self.players, slot) {
                     player.received.count(datagram.len());
                 }
             }
-            Received::KeepAlive { slot } => sender = Some(slot),
+            Received::KeepAlive { slot } => proven = Some(slot),
             Received::Handled => {}
             Received::Rejected(by) => self.reject(Rejection::Netcode(by)),
         }
         self.hear_sessions(now);
-        sender
+        proven
     }
 
     fn receive_payload(&mut self, now: Timestamp, slot: ClientSlot, payload: &[u8]) {
@@ -353,15 +372,19 @@ impl ServerEndpoint {
                 return Some(transmit);
             }
             let slot = *self.due.front()?;
-            if let Some(transmit) = self.transmit_to(now, slot, buffer) {
+            let transmit = self.transmit_to(now, slot, buffer);
+            if find(&mut self.players, slot).is_none_or(|player| !player.is_due) {
+                self.due.pop_front();
+            }
+            if let Some(transmit) = transmit {
                 self.stats.sent.count(transmit.len);
                 return Some(transmit);
             }
-            self.due.pop_front();
         }
     }
 
-    /// The next datagram for one client; `None` when its turn is over.
+    /// The next datagram for one client; `None` when there is none, and then its turn is over. It may be over with a
+    /// datagram, too.
     fn transmit_to(
         &mut self,
         now: Timestamp,
@@ -383,9 +406,11 @@ impl ServerEndpoint {
                 let sent = self.netcode.seal(now, slot, buffer, |payload| {
                     player.write_payload(&news, payload, scratch)
                 });
-                match &sent {
-                    Some(transmit) => player.sent.count(transmit.len),
-                    None => player.end_turn(),
+                if let Some(transmit) = &sent {
+                    player.sent.count(transmit.len);
+                }
+                if sent.is_none() || !player.has_more(now) {
+                    player.end_turn();
                 }
                 let views = &mut self.stats.views;
                 views.add_since(&told, &player.view.stats());

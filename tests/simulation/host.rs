@@ -120,14 +120,15 @@ impl Host {
 
     /// Admits a datagram or drops it unread, and charges the player it proved to be from.
     pub(crate) fn receive(&mut self, now: Timestamp, from: SocketAddr, datagram: &mut [u8]) {
-        let is_admitted = match self.endpoint.session_at(from) {
+        let sender = self.endpoint.sender(from);
+        let is_admitted = match sender.session() {
             None => self.admission.admit_stranger(now, from.ip()).is_ok(),
             Some(slot) => self.admission.admits_player(now, slot),
         };
         if !is_admitted {
             return;
         }
-        if let Some(slot) = self.endpoint.handle_datagram(now, from, datagram) {
+        if let Some(slot) = self.endpoint.handle_datagram_from(now, sender, datagram) {
             match self.admission.charge(now, slot, datagram.len()) {
                 Charge::Within | Charge::Over(_) => {}
                 Charge::Warn(_) => {

@@ -11,7 +11,7 @@ use super::channels::Channels;
 use super::header::{AckFields, Header, MAX_LEN};
 use super::rtt::RttEstimator;
 use super::section::{SectionReader, SectionWriter};
-use super::sent::{SentRing, Verdict};
+use super::sent::{Patience, SentRing, Verdict};
 use super::stats::{LinkCounters, LossMeter};
 use super::{
     ChannelId, DatagramNumber, Delivered, LinkConfig, LinkStats, Received, Rejection, SendError,
@@ -241,8 +241,10 @@ impl Link {
 
     /// Gives up every datagram that is lost by now.
     fn give_up_lost(&mut self, now: Timestamp) {
-        let (loss_delay, probe_timeout) = (self.rtt.loss_delay(), self.probe_timeout());
-        while let Some(verdict) = self.sent.next_lost(now, loss_delay, probe_timeout) {
+        let max_ack_delay = self.max_ack_delay;
+        while let Some(verdict) = (self.sent).next_lost(now, || patience(&self.rtt, max_ack_delay))
+        {
+            let probe_timeout = self.probe_timeout();
             send_again(&mut self.channels, &self.sent, &verdict, now, probe_timeout);
             self.counters.datagrams_lost += 1;
             self.loss.verdict(true);
@@ -324,7 +326,7 @@ impl Link {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let resend = self.channels.resend_at();
-        let loss = (self.sent).loss_deadline(self.rtt.loss_delay(), self.probe_timeout());
+        let loss = (self.sent).loss_deadline(patience(&self.rtt, self.max_ack_delay));
         [self.receipts.ack_due(), self.probe_due(), resend, loss]
             .into_iter()
             .flatten()
@@ -356,6 +358,14 @@ impl Link {
             + self.channels.heap_bytes()
             + self.sent.heap_bytes()
             + self.deliveries.capacity() * size_of::<Delivered>()
+    }
+}
+
+/// How long to wait for acks, given these round trips.
+fn patience(rtt: &RttEstimator, max_ack_delay: Duration) -> Patience {
+    Patience {
+        loss_delay: rtt.loss_delay(),
+        probe_timeout: rtt.probe_timeout(max_ack_delay),
     }
 }
 

@@ -21,6 +21,15 @@ const PACKET_THRESHOLD: u64 = 3;
 /// A datagram of which nothing is heard for this long, beyond a probe timeout, is lost.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long a datagram may be on its way, as the round trips measured so far have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// After a newer one was acknowledged.
+    pub loss_delay: Duration,
+    /// Before any ack is missed.
+    pub probe_timeout: Duration,
+}
+
 /// What is known of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -180,20 +189,21 @@ impl SentRing {
         Some(verdict)
     }
 
-    /// Gives up one datagram that is lost by now, the oldest first; `None` when there is none.
+    /// Gives up one datagram that is lost by now, the oldest first; `None` when there is none. How patient to be is
+    /// asked only when the clock could decide, which on a good path is nearly never.
     pub(super) fn next_lost(
         &mut self,
         now: Timestamp,
-        loss_delay: Duration,
-        probe_timeout: Duration,
+        patience: impl Fn() -> Patience,
     ) -> Option<Verdict> {
         let number = self.oldest_in_flight()?;
         let acked_end = self.acked_end;
         let full = self.entries.len() >= REMEMBERED && number == self.first();
         let entry = self.entry(number)?;
+        let is_silent = || number >= acked_end && entry.at + SILENCE > now;
         let lost = full
             || number + PACKET_THRESHOLD < acked_end
-            || deadline(number, entry, acked_end, loss_delay, probe_timeout) <= now;
+            || !is_silent() && deadline(number, entry, acked_end, patience()) <= now;
         lost.then(|| {
             let verdict = verdict(number, entry);
             entry.state = State::Lost;
@@ -202,23 +212,13 @@ impl SentRing {
     }
 
     /// When the oldest datagram in flight is lost if nothing more is heard.
-    pub(super) fn loss_deadline(
-        &self,
-        loss_delay: Duration,
-        probe_timeout: Duration,
-    ) -> Option<Timestamp> {
+    pub(super) fn loss_deadline(&self, patience: Patience) -> Option<Timestamp> {
         let from = self.settled.max(self.first());
         let skipped = usize::try_from(from - self.first()).ok()?;
         let (index, entry) = (self.entries.iter().enumerate().skip(skipped))
             .find(|(_, entry)| entry.state == State::InFlight)?;
         let number = self.first() + index as u64;
-        Some(deadline(
-            number,
-            entry,
-            self.acked_end,
-            loss_delay,
-            probe_timeout,
-        ))
+        Some(deadline(number, entry, self.acked_end, patience))
     }
 
     /// The oldest number in flight.
@@ -297,17 +297,11 @@ fn verdict(number: u64, entry: &Sent) -> Verdict {
 }
 
 /// When a datagram in flight is lost by time.
-fn deadline(
-    number: u64,
-    entry: &Sent,
-    acked_end: u64,
-    loss_delay: Duration,
-    probe_timeout: Duration,
-) -> Timestamp {
+fn deadline(number: u64, entry: &Sent, acked_end: u64, patience: Patience) -> Timestamp {
     if number < acked_end {
-        entry.at + loss_delay
+        entry.at + patience.loss_delay
     } else {
-        entry.at + probe_timeout + SILENCE
+        entry.at + patience.probe_timeout + SILENCE
     }
 }
 
@@ -316,8 +310,10 @@ mod tests {
     use super::super::header::AckDelay;
     use super::*;
 
-    const RTT: Duration = Duration::from_millis(90);
-    const PTO: Duration = Duration::from_millis(200);
+    const PATIENCE: Patience = Patience {
+        loss_delay: Duration::from_millis(90),
+        probe_timeout: Duration::from_millis(200),
+    };
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -333,7 +329,7 @@ mod tests {
     }
 
     fn lost(ring: &mut SentRing, now: Timestamp) -> Vec<u64> {
-        core::iter::from_fn(|| ring.next_lost(now, RTT, PTO))
+        core::iter::from_fn(|| ring.next_lost(now, || PATIENCE))
             .map(|verdict| verdict.number)
             .collect()
     }
@@ -357,7 +353,7 @@ mod tests {
         let mut ring = ring(6);
         assert!(ring.acknowledge(4).is_some());
         assert_eq!(lost(&mut ring, at(50)), [0, 1]);
-        assert_eq!(ring.loss_deadline(RTT, PTO), Some(at(20 + 90)));
+        assert_eq!(ring.loss_deadline(PATIENCE), Some(at(20 + 90)));
         assert_eq!(lost(&mut ring, at(110)), [2]);
         assert_eq!(lost(&mut ring, at(120)), [3]);
         // Nothing newer than 5 arrived: only long silence ends it.
@@ -418,7 +414,7 @@ mod tests {
     fn numbers_travel_whole_once_the_peer_is_far_behind_and_short_acks_stay_true() {
         let mut ring = SentRing::default();
         let send = |ring: &mut SentRing| {
-            while ring.next_lost(at(0), RTT, PTO).is_some() {}
+            while ring.next_lost(at(0), || PATIENCE).is_some() {}
             ring.record(at(0), true, true);
         };
         for _ in 0..SHORT_REACH {

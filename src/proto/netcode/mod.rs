@@ -105,7 +105,7 @@ pub use client::{ClientEvent, ClientReceived, NetcodeClient};
 pub use key::{Key, KeyError};
 pub use registry::{Claim, LocalRegistry, Registry, SeatRefusal, TokenMac};
 pub use rejection::Rejection;
-pub use server::{ConfigError, End, NetcodeServer, Received, ServerConfig, SessionEvent};
+pub use server::{ConfigError, End, NetcodeServer, Received, Sender, ServerConfig, SessionEvent};
 pub use state::ClientState;
 pub use token::{ConnectToken, MAX_SERVERS, TOKEN_LEN, TokenError, TokenSpec};
 

@@ -100,6 +100,30 @@ pub enum ConfigError {
     Shard,
 }
 
+/// Who is at an address, as [`NetcodeServer::sender`] found it.
+///
+/// It is good for the datagram that it was looked up for: a session that ends is not taken for the next one in its place, but
+/// one that begins later is not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    address: SocketAddr,
+    session: Option<ClientSlot>,
+}
+
+impl Sender {
+    /// Where it is.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its session, if it has one.
+    #[must_use]
+    pub const fn session(&self) -> Option<ClientSlot> {
+        self.session
+    }
+}
+
 /// What became of a datagram.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<'d> {
@@ -250,9 +274,20 @@ impl NetcodeServer {
         from: SocketAddr,
         datagram: &'d mut [u8],
     ) -> Received<'d> {
+        self.receive_from(now, self.sender(from), datagram)
+    }
+
+    /// The same for whoever has looked up already [who is at an address](Self::sender).
+    pub fn receive_from<'d>(
+        &mut self,
+        now: Timestamp,
+        sender: Sender,
+        datagram: &'d mut [u8],
+    ) -> Received<'d> {
+        let from = sender.address;
         let outcome = if datagram.first() == Some(&0) {
             self.receive_request(now, from, datagram)
-        } else if let Some(slot) = self.session_at(from) {
+        } else if let Some(slot) = sender.session {
             return self.receive_in_session(now, slot, datagram);
         } else {
             self.receive_response(now, from, datagram)
@@ -302,6 +337,14 @@ impl NetcodeServer {
     pub fn session_at(&self, from: SocketAddr) -> Option<ClientSlot> {
         let session = self.sessions.at(Address::new(from))?;
         Some(session.slot)
+    }
+
+    /// Who is at an address: one look-up, for the driver that asks before it passes a datagram on and for
+    /// [`receive_from`](Self::receive_from).
+    #[must_use]
+    pub fn sender(&self, address: SocketAddr) -> Sender {
+        let session = self.session_at(address);
+        Sender { address, session }
     }
 
     /// Whether the client has shown that it knows it is connected. Until then

@@ -247,7 +247,9 @@ impl Player {
         let newest = read_inputs(reader, |tick, input| {
             if !context.room_for_inputs {
                 dropped = true;
-            } else if !heard.is_repetition(tick, &input) {
+            } else if !heard.is_repetition(tick, input)
+                && let Some(input) = input.to_input()
+            {
                 events.push_back(ServerEvent::Input { slot, tick, input });
             }
         });
@@ -335,6 +337,11 @@ impl Player {
         } else {
             Next::Payload
         }
+    }
+
+    /// Whether another payload of this turn may have something to say, after one has been written.
+    pub(super) fn has_more(&self, now: Timestamp) -> bool {
+        self.says.is_leaving() || self.view.is_telling() || self.link.wants_to_send(now)
     }
 
     /// The turn is over: nothing more to say.

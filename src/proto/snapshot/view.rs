@@ -136,10 +136,11 @@ impl ClientView {
             self.make_plan(&frame, scratch);
         }
         let written = self.write_next(&frame, number, out, scratch);
-        if written == 0 {
-            self.stop();
-        } else {
+        let may_follow = self.budget >= MIN_ROOM && self.splits.next_turn().is_some();
+        if written > 0 && may_follow {
             self.telling = Some(frame);
+        } else {
+            self.stop();
         }
         written
     }

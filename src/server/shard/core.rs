@@ -124,7 +124,8 @@ impl Core {
         from: SocketAddr,
         datagram: &mut [u8],
     ) {
-        let refused = match self.endpoint.session_at(from) {
+        let sender = self.endpoint.sender(from);
+        let refused = match sender.session() {
             None => match self.admission.admit_stranger(now, from.ip()) {
                 Ok(()) => None,
                 Err(Crowd::Network) => Some(Counter::StrangersLimited),
@@ -136,7 +137,7 @@ impl Core {
         if let Some(refused) = refused {
             return self.metrics.count(refused);
         }
-        if let Some(slot) = self.endpoint.handle_datagram(now, from, datagram) {
+        if let Some(slot) = self.endpoint.handle_datagram_from(now, sender, datagram) {
             self.charge(now, slot, datagram.len());
         }
     }
