@@ -3,7 +3,7 @@
 //! The schema is the same for every arena, whatever its size, so that a client needs no configuration
 //! to understand any of them. Fields hold exactly the world's own integers: nothing is rounded.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::proto::snapshot::{KindId, Replicate, Schema};
 
@@ -32,8 +32,13 @@ const _: () = assert!(METRE == 256);
 /// assert_eq!(schema().kind(PLAYER).unwrap().name, "player");
 /// ```
 #[must_use]
-#[expect(clippy::expect_used, reason = "a constant table; a test builds it")]
 pub fn schema() -> Arc<Schema> {
+    Arc::clone(&SCHEMA)
+}
+
+/// One for all who play in a process: the tables that belong to it take time to make, and memory.
+#[expect(clippy::expect_used, reason = "a constant table; a test builds it")]
+static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     let schema = Schema::new(vec![
         PlayerView::kind(),
         ProjectileView::kind(),
@@ -42,7 +47,7 @@ pub fn schema() -> Arc<Schema> {
     .and_then(|schema| schema.with_max_entities(entities_for(PLAYERS_MAX)))
     .expect("the arena's own table keeps the limits");
     Arc::new(schema)
-}
+});
 
 #[cfg(test)]
 mod tests {

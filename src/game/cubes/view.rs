@@ -3,7 +3,7 @@
 //! Positions and rotations as finely as the measurements of others have them (1/512 m, 9 bits), so that figures can be
 //! compared. Velocities are not told: from snapshot to snapshot the codec sees them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::proto::snapshot::{KindId, Replicate, Schema};
 
@@ -60,13 +60,18 @@ impl From<&Cube> for CubeView {
 /// assert_eq!(schema().kind(CUBE).unwrap().name, "cube");
 /// ```
 #[must_use]
-#[expect(clippy::expect_used, reason = "a constant table; a test builds it")]
 pub fn schema() -> Arc<Schema> {
+    Arc::clone(&SCHEMA)
+}
+
+/// One for all who play: its tables take time to make.
+#[expect(clippy::expect_used, reason = "a constant table; a test builds it")]
+static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     let schema = Schema::new(vec![CubeView::kind()])
         .and_then(|schema| schema.with_max_entities(u32::from(CUBES + DRIVERS)))
         .expect("the table of the cubes keeps the limits");
     Arc::new(schema)
-}
+});
 
 #[cfg(test)]
 mod tests {
