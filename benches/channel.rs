@@ -9,6 +9,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickwire::proto::channel::{ChannelConfig, ChannelId, Link, LinkConfig};
@@ -56,6 +57,26 @@ impl Pair {
         while black_box(to.poll_message()).is_some() {}
         while black_box(to.poll_delivery()).is_some() {}
     }
+
+    /// So many datagrams one way, and how long the answer to all of them takes to be received.
+    fn acknowledge(&mut self, datagrams: u64, messages: usize) -> Duration {
+        self.slot += 1;
+        let now = Timestamp::from_millis(self.slot * 8);
+        let [one, other] = &mut self.links;
+        for _ in 0..datagrams {
+            for _ in 0..messages {
+                let _ = one.send(ORDERED, &[7; 20]);
+            }
+            let len = one.fill(now, &mut self.payload, 600, |_, _| 300);
+            let _ = other.receive(now, &self.payload[..len]);
+            while other.poll_message().is_some() {}
+        }
+        let len = other.fill(now, &mut self.payload, 600, |_, _| 300);
+        let started = Instant::now();
+        let _ = black_box(one.receive(now, &self.payload[..len]));
+        while black_box(one.poll_delivery()).is_some() {}
+        started.elapsed()
+    }
 }
 
 fn datagram(criterion: &mut Criterion) {
@@ -69,6 +90,27 @@ fn datagram(criterion: &mut Criterion) {
     ] {
         let mut pair = Pair::new(lost_every);
         group.bench_function(name, |bencher| bencher.iter(|| pair.exchange(messages, 20)));
+    }
+    group.finish();
+}
+
+/// What an answer costs that acknowledges so many datagrams, each of which may carry messages.
+fn acks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("channel/an answer received");
+    for (name, datagrams, messages) in [
+        ("acknowledges 1", 1, 0),
+        ("acknowledges 8", 8, 0),
+        ("acknowledges 8 with 3 reliable messages each", 8, 3),
+    ] {
+        let mut pair = Pair::new(0);
+        group.throughput(Throughput::Elements(datagrams));
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                (0..times)
+                    .map(|_| pair.acknowledge(datagrams, messages))
+                    .sum()
+            });
+        });
     }
     group.finish();
 }
@@ -93,5 +135,5 @@ fn waiting(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, datagram, refused, waiting);
+criterion_group!(benches, datagram, acks, refused, waiting);
 criterion_main!(benches);

@@ -9,10 +9,13 @@
 mod crowd;
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-use self::crowd::{Crowd, World};
+use tickwire::proto::snapshot::Interest;
+
+use self::crowd::{Crowd, VIEW, World, slot_of};
 
 fn snapshots(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("crowd");
@@ -32,5 +35,50 @@ fn snapshots(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, snapshots);
+/// Who sees whom, without a plan and a part.
+fn interest(criterion: &mut Criterion) {
+    const CLIENTS: usize = 1_000;
+    let mut world = World::new(1_000);
+    let frames: Vec<_> = (0..8).map(|_| world.publish(CLIENTS)).collect();
+    let mut eyes: Vec<_> = (0..CLIENTS).map(|_| Interest::new()).collect();
+    let mut turn = 0;
+    let mut group = criterion.benchmark_group("interest");
+    group.throughput(Throughput::Elements(CLIENTS as u64));
+    group.bench_function("1000 clients of 1000 entities", |bencher| {
+        bencher.iter(|| {
+            // The frame after this one is the next: those who were seen before are looked for in it.
+            let frame = &frames[turn % frames.len()];
+            turn += 1;
+            for (client, eyes) in eyes.iter_mut().enumerate() {
+                eyes.look(frame, slot_of(client), &VIEW);
+            }
+            black_box(&eyes);
+        });
+    });
+    group.finish();
+}
+
+/// What a client is told of one snapshot is acknowledged: it becomes a baseline.
+fn acks(criterion: &mut Criterion) {
+    let mut crowd = Crowd::new(1_000, 1_000);
+    let mut group = criterion.benchmark_group("acks");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function("1000 clients acknowledge a snapshot", |bencher| {
+        bencher.iter_custom(|times| {
+            let acknowledged = (0..times).map(|_| {
+                let frame = crowd.publish();
+                let started = Instant::now();
+                let numbers = crowd.hear();
+                let took = started.elapsed();
+                crowd.tell(&frame, numbers, |_| {});
+                took
+            });
+            acknowledged.sum()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, snapshots, interest, acks);
 criterion_main!(benches);

@@ -18,6 +18,12 @@ const AREA: f32 = 200.0;
 const RADIUS: f32 = 71.0;
 /// A part is acknowledged so many snapshots later.
 const LATE: usize = 4;
+/// How far a client sees.
+pub(crate) const VIEW: ViewConfig = ViewConfig {
+    inner_radius: RADIUS,
+    outer_radius: RADIUS * 1.1,
+    bytes_per_snapshot: 1_200,
+};
 const SNAPSHOT_EVERY: u32 = 2;
 /// After so many snapshots everybody holds what is in sight, and no memory grows any more.
 const WARM: usize = 30;
@@ -101,7 +107,8 @@ impl World {
     }
 }
 
-fn slot_of(client: usize) -> ClientSlot {
+/// The place of a client at the server.
+pub(crate) fn slot_of(client: usize) -> ClientSlot {
     ClientSlot {
         index: client as u32,
         generation: 0,
@@ -131,12 +138,7 @@ impl Crowd {
 
     /// One in which nobody holds anything.
     pub(crate) fn cold(walkers: usize, clients: usize) -> Self {
-        let config = ViewConfig {
-            inner_radius: RADIUS,
-            outer_radius: RADIUS * 1.1,
-            bytes_per_snapshot: 1_200,
-        };
-        let view = |client| ClientView::new(slot_of(client), config);
+        let view = |client| ClientView::new(slot_of(client), VIEW);
         Self {
             world: World::new(walkers),
             views: (0..clients).map(view).collect(),
@@ -148,16 +150,39 @@ impl Crowd {
     }
 
     /// A snapshot for everybody; `told` is shown each part. Says how many bytes it took.
-    pub(crate) fn snapshot(&mut self, mut told: impl FnMut(&[u8])) -> usize {
-        let frame = self.world.publish(self.views.len());
+    pub(crate) fn snapshot(&mut self, told: impl FnMut(&[u8])) -> usize {
+        let frame = self.publish();
+        let numbers = self.hear();
+        self.tell(&frame, numbers, told)
+    }
+
+    /// The world a snapshot later.
+    pub(crate) fn publish(&mut self) -> Arc<TickFrame> {
+        self.world.publish(self.views.len())
+    }
+
+    /// Everybody acknowledges the oldest snapshot that is late enough. Its numbers come back, to be written anew.
+    pub(crate) fn hear(&mut self) -> Vec<(u64, u64)> {
         let arrived = (self.flight.len() >= LATE).then(|| self.flight.pop_front());
-        let mut bytes = 0;
-        let mut sent = arrived.flatten().unwrap_or_default();
-        sent.resize(self.views.len(), (0, 0));
-        for (view, (first, end)) in self.views.iter_mut().zip(&mut sent) {
+        let mut numbers = arrived.flatten().unwrap_or_default();
+        numbers.resize(self.views.len(), (0, 0));
+        for (view, (first, end)) in self.views.iter_mut().zip(&numbers) {
             (*first..*end).for_each(|number| view.acked(number));
+        }
+        numbers
+    }
+
+    /// Everybody is told a frame.
+    pub(crate) fn tell(
+        &mut self,
+        frame: &Arc<TickFrame>,
+        mut numbers: Vec<(u64, u64)>,
+        mut told: impl FnMut(&[u8]),
+    ) -> usize {
+        let mut bytes = 0;
+        for (view, (first, end)) in self.views.iter_mut().zip(&mut numbers) {
             *first = self.number;
-            view.begin(&frame, &mut self.scratch);
+            view.begin(frame, &mut self.scratch);
             loop {
                 let len = view.write_part(self.number, &mut self.datagram, &mut self.scratch);
                 if len == 0 {
@@ -169,7 +194,7 @@ impl Crowd {
             }
             *end = self.number;
         }
-        self.flight.push_back(sent);
+        self.flight.push_back(numbers);
         bytes
     }
 }

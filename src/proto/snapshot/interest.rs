@@ -10,6 +10,7 @@ use super::frame::TickFrame;
 use super::grid::distance_squared;
 use super::relevance::Side;
 use super::slots::{SlotSet, slots_of};
+use super::view_config::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
 
@@ -20,6 +21,48 @@ pub(super) struct Radii {
     pub(super) inner: f32,
     /// Farther than this: not seen. Between the two: seen if it was seen at the snapshot before.
     pub(super) outer: f32,
+}
+
+/// What one client sees from one snapshot to the next.
+///
+/// [`ClientView`](super::ClientView) has one. By itself it is for whoever wants to know who sees whom, or what that costs.
+#[derive(Debug, Default)]
+pub struct Interest {
+    /// What it could see at `seen_at`.
+    visible: SlotSet,
+    /// The same of the snapshot before; kept for its memory.
+    before: SlotSet,
+    seen_at: Tick,
+}
+
+impl Interest {
+    /// One that has seen nobody.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at the next frame: sees whoever is near, and whoever it saw before and is not yet far.
+    pub fn look(&mut self, frame: &TickFrame, client: ClientSlot, config: &ViewConfig) {
+        core::mem::swap(&mut self.visible, &mut self.before);
+        let before = (&self.before, self.seen_at);
+        visible(frame, client, config.radii(), before, &mut self.visible);
+        self.seen_at = frame.tick();
+    }
+
+    /// The slots of those it sees, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.visible.iter()
+    }
+
+    pub(super) const fn visible(&self) -> &SlotSet {
+        &self.visible
+    }
+
+    /// Heap memory in bytes.
+    pub(super) const fn memory(&self) -> usize {
+        self.visible.memory() + self.before.memory()
+    }
 }
 
 /// Fills `visible` with what a client may see in `frame`.

@@ -214,6 +214,7 @@ pub use cohort::CohortStats;
 pub use frame::{Row, TickFrame, Viewpoint};
 pub use held::{Departed, Entity, Snapshot};
 pub use history::{FrameBuilder, FrameConfig, FrameError, FrameHistory};
+pub use interest::Interest;
 pub use plan::Scratch;
 pub use quantity::{Blend, Motion, Quantity};
 pub use rejection::Rejection;

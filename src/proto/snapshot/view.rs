@@ -9,10 +9,9 @@ use super::MAX_AGE;
 use super::baselines::{Baselines, Part, Who};
 use super::choose;
 use super::frame::TickFrame;
-use super::interest;
+use super::interest::Interest;
 use super::part::{Header, all_slots};
 use super::plan::{Fates, PlannedRange, Scratch, Sight, Waiting};
-use super::slots::SlotSet;
 use super::splits::{MAX_PARTS, Splits};
 use super::view_config::{ViewConfig, ViewStats};
 use crate::id::ClientSlot;
@@ -35,10 +34,7 @@ pub struct ClientView {
     client: ClientSlot,
     config: ViewConfig,
     baselines: Baselines,
-    /// What it could see at `seen_at`.
-    visible: SlotSet,
-    seen_before: SlotSet,
-    seen_at: Tick,
+    interest: Interest,
     /// What it lacked then, ascending.
     waiting: Vec<Waiting>,
     splits: Splits,
@@ -59,9 +55,7 @@ impl ClientView {
             client,
             config,
             baselines: Baselines::default(),
-            visible: SlotSet::default(),
-            seen_before: SlotSet::default(),
-            seen_at: Tick(0),
+            interest: Interest::new(),
             waiting: Vec::new(),
             splits: Splits::default(),
             telling: None,
@@ -108,11 +102,7 @@ impl ClientView {
         self.budget = self.config.budget();
         self.baselines
             .expire(frame.tick().minus(MAX_AGE * frame.snapshot_every));
-        core::mem::swap(&mut self.visible, &mut self.seen_before);
-        let before = (&self.seen_before, self.seen_at);
-        let radii = self.config.radii();
-        interest::visible(frame, self.client, radii, before, &mut self.visible);
-        self.seen_at = frame.tick();
+        self.interest.look(frame, self.client, &self.config);
         self.join_ranges(frame);
         self.make_plan(frame, scratch);
         // Copied, not swapped: the scratch has grown with the client that sees most.
@@ -173,8 +163,7 @@ impl ClientView {
     pub fn memory(&self) -> usize {
         size_of::<Self>()
             + self.baselines.memory()
-            + self.visible.memory()
-            + self.seen_before.memory()
+            + self.interest.memory()
             + self.waiting.capacity() * size_of::<Waiting>()
             + self.splits.memory()
     }
@@ -205,7 +194,7 @@ impl ClientView {
             client: self.client,
             outer: self.config.radii().outer,
             baselines: &self.baselines,
-            visible: &self.visible,
+            visible: self.interest.visible(),
             waiting: &self.waiting,
         }
     }

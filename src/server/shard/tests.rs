@@ -25,7 +25,7 @@ use crate::server::admission::{Admission, AdmissionConfig, PrefixCells};
 use crate::server::clock::ServerClock;
 use crate::server::directory::Directory;
 use crate::server::metrics::{Counter, ShardMetrics};
-use crate::server::socket::{BATCH, Mechanisms, ShardSocket, open};
+use crate::server::socket::{BATCH, Mechanisms, SendQueue, ShardSocket, open};
 use crate::time::{Tick, TickRate, Timestamp, UnixTime};
 
 const SERVER: &str = "192.0.2.1:7777";
@@ -37,6 +37,23 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
+/// A client with a token for the shard.
+fn client(id: u64, key: &Key, now: Timestamp) -> ClientEndpoint {
+    let spec = TokenSpec {
+        protocol_id: 1,
+        client: ClientId(id),
+        servers: vec![address(SERVER)],
+        created: WALL,
+        expires: WALL.plus_seconds(30),
+        timeout_seconds: 5,
+        user_data: UserData::default(),
+    };
+    let mut rng = ChaCha20Rng::seed_from_u64(id);
+    let token = spec.issue(key, &mut rng).expect("a good token");
+    let config = ClientEndpointConfig::new(crate::game::arena::schema());
+    ClientEndpoint::new(config, token, now, WALL)
+}
+
 /// One shard, one client, and a wire without delay.
 struct Bench {
     now: Timestamp,
@@ -44,6 +61,7 @@ struct Bench {
     inbox: Receiver<ServerEvent>,
     metrics: Arc<ShardMetrics>,
     directory: Arc<Directory>,
+    key: Key,
     client: ClientEndpoint,
     /// What the client was told.
     told: Vec<ClientEvent>,
@@ -82,32 +100,30 @@ impl Bench {
             (Arc::clone(&link), 2),
         );
         core.set_wall_clock(WALL);
-        let spec = TokenSpec {
-            protocol_id: 1,
-            client: ClientId(9),
-            servers: vec![address(SERVER)],
-            created: WALL,
-            expires: WALL.plus_seconds(30),
-            timeout_seconds: 5,
-            user_data: UserData::default(),
-        };
-        let token = spec.issue(&key, &mut rng).expect("a good token");
         let now = Timestamp::from_millis(1_000);
-        let config = ClientEndpointConfig {
-            link,
-            schema,
-            protocol_id: None,
-            server: None,
-        };
-        let client = ClientEndpoint::new(config, token, now, WALL);
         Self {
             now,
             core,
             inbox,
             metrics,
             directory,
-            client,
+            client: client(9, &key, now),
+            key,
             told: Vec::new(),
+        }
+    }
+
+    /// So many others ask to be let in; their challenges wait to be sent.
+    fn besiege(&mut self, strangers: u16) {
+        let mut buffer = [0; 2048];
+        for stranger in 0..strangers {
+            let mut client = client(100 + u64::from(stranger), &self.key, self.now);
+            let request = client
+                .poll_transmit(self.now, &mut buffer)
+                .expect("a request");
+            let [high, low] = stranger.to_be_bytes();
+            let from = SocketAddr::from(([127, 66, high, low], 9));
+            (self.core).receive(self.now, from, &mut buffer[..request.len]);
         }
     }
 
@@ -267,7 +283,7 @@ fn the_end_is_told_and_nobody_new_is_taken_in() {
 #[test]
 fn whoever_spoke_while_a_frame_was_served_is_heard_before_the_next_one() {
     on_a_runtime(async {
-        let (mut shard, mut socket, metrics) = alone().await;
+        let (mut shard, mut socket, metrics) = alone(Bench::new(8)).await;
         let strangers = heard_before_a_frame(0);
         let plain = open(address(LOOPBACK), 1).expect("opens").remove(0);
         let to = socket.local_addr().expect("bound");
@@ -294,6 +310,29 @@ fn whoever_spoke_while_a_frame_was_served_is_heard_before_the_next_one() {
     });
 }
 
+/// The other half of the story above: a frame for a thousand clients took longer to send than the kernel had room for
+/// what they said meanwhile.
+#[test]
+fn whoever_speaks_while_much_is_sent_is_heard_between_two_batches() {
+    on_a_runtime(async {
+        let mut bench = Bench::new(8);
+        bench.besiege(BATCH as u16 + 1);
+        let now = bench.now;
+        let (mut shard, mut socket, metrics) = alone(bench).await;
+        let read_before = metrics.read().get(Counter::DatagramsReceived);
+        let plain = open(address(LOOPBACK), 1).expect("opens").remove(0);
+        let to = socket.local_addr().expect("bound");
+        for _ in 0..5 {
+            plain.send_to(&[1], to).expect("sent");
+        }
+        let mut queue = SendQueue::new(to);
+        shard.transmit(now, &mut socket, &mut queue);
+        let figures = metrics.read();
+        assert_eq!(figures.get(Counter::DatagramsSent), BATCH as u64 + 1);
+        assert_eq!(figures.get(Counter::DatagramsReceived) - read_before, 5);
+    });
+}
+
 const LOOPBACK: &str = "127.0.0.1:0";
 
 fn on_a_runtime<F: Future>(conversation: F) -> F::Output {
@@ -304,9 +343,9 @@ fn on_a_runtime<F: Future>(conversation: F) -> F::Output {
         .block_on(conversation)
 }
 
-/// A shard with a socket and nobody else.
-async fn alone() -> (Shard, ShardSocket, Arc<ShardMetrics>) {
-    let Bench { core, metrics, .. } = Bench::new(8);
+/// A shard with a socket of its own.
+async fn alone(bench: Bench) -> (Shard, ShardSocket, Arc<ShardMetrics>) {
+    let Bench { core, metrics, .. } = bench;
     let open = open(address(LOOPBACK), 1).expect("opens").remove(0);
     let twin = open.try_clone().expect("a second handle");
     let shard = Shard {
