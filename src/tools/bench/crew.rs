@@ -31,6 +31,10 @@ use crate::time::{Tick, Timestamp};
 /// How often a thread looks what is due: a sixteenth of a tick at 60 Hz.
 const TURN: Duration = Duration::from_millis(1);
 
+/// Clients to whom something has come that get their turns before it is looked again what is due: a snapshot comes to all at
+/// once, and nobody's input should wait until all have read it.
+const READY_AT_ONCE: usize = 32;
+
 /// A thread says how its clients fare, and learns what others know, this often.
 const SHARE_EVERY: Duration = Duration::from_millis(100);
 
@@ -214,15 +218,14 @@ impl Shift {
         self.follow_orders();
         let has_more = self.receive();
         let mut ready = std::mem::take(&mut self.ready);
-        for place in ready.drain(..) {
+        for (nth, place) in ready.drain(..).enumerate() {
+            if nth > 0 && nth % READY_AT_ONCE == 0 {
+                self.give_due_turns();
+            }
             self.give_turn(place, true);
         }
         self.ready = ready;
-        for place in 0..self.wakes.len() {
-            if self.wakes.get(place).is_some_and(|wake| *wake <= now) {
-                self.give_turn(place, false);
-            }
-        }
+        self.give_due_turns();
         if now >= self.share_at {
             self.share_at = now + SHARE_EVERY;
             self.share();
@@ -232,6 +235,16 @@ impl Shift {
             self.turn_page(now, second);
         }
         has_more
+    }
+
+    /// A turn for each client for whom something is due.
+    fn give_due_turns(&mut self) {
+        let now = self.crew.clock.now();
+        for place in 0..self.wakes.len() {
+            if self.wakes.get(place).is_some_and(|wake| *wake <= now) {
+                self.give_turn(place, false);
+            }
+        }
     }
 
     /// Finds out for whom something has come. Says whether sockets have more to read.
