@@ -3,7 +3,11 @@
 //!
 //! `cargo bench --no-default-features --bench crowd`
 
-#![expect(clippy::expect_used, reason = "a benchmark has nobody to answer to")]
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark has nobody to answer to, and looks at the clock"
+)]
 
 #[path = "instructions/crowd.rs"]
 mod crowd;
