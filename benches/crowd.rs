@@ -50,7 +50,8 @@ fn interest(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(CLIENTS as u64));
     group.bench_function("1000 clients of 1000 entities", |bencher| {
         bencher.iter(|| {
-            // The frame after this one is the next: those who were seen before are looked for in it.
+            // Those who were seen in the frame before are looked for in this one; but not in the first of the eight, which
+            // knows nothing of the last.
             let frame = &frames[turn % frames.len()];
             turn += 1;
             for (client, eyes) in eyes.iter_mut().enumerate() {

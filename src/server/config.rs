@@ -294,6 +294,22 @@ mod tests {
     }
 
     #[test]
+    fn an_inbox_follows_the_clients_unless_it_is_said() {
+        let size = |clients, inbox| {
+            let mut config = config();
+            (config.max_clients, config.inbox) = (clients, inbox);
+            assert_eq!(config.validate(), Ok(()));
+            config.inbox_size()
+        };
+        assert_eq!(size(1, None), 1_024);
+        assert_eq!(size(1_000, None), 8_000);
+        assert_eq!(size(MAX_CLIENTS, None), 131_072);
+        assert_eq!(size(1_000, Some(64)), 64);
+        let small = refused(|config| config.inbox = Some(63));
+        assert_eq!(small, "inbox: 63 is not between 64 and 1048576");
+    }
+
+    #[test]
     fn the_default_is_good_once_it_says_where_clients_find_it() {
         assert_eq!(config().validate(), Ok(()));
         let wildcard =
