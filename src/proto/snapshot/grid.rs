@@ -2,12 +2,10 @@
 //!
 //! Knows positions. Has no idea who asks. The world may be of any extent: cells are hashed into a
 //! table of about as many buckets as there are entities, after M. Teschner and others, "Optimized Spatial Hashing for Collision Detection of
-//! Deformable Objects", 2003.
+//! Deformable Objects", 2003. Only rows are hashed; the cells of a row are neighbours in the table, so that whoever looks around
+//! reads one run for each row.
 
 use super::slots::SlotSet;
-
-/// The cell of a place: saturates far away, where everybody shares the last cell.
-type Cell = (i32, i32);
 
 /// Entities by cell. Rebuilt once a tick, in time linear in the number of entities; keeps its
 /// memory.
@@ -20,10 +18,10 @@ pub(super) struct Grid {
     entries: Vec<Entry>,
 }
 
-/// An entity in its cell; with its position, so that whoever measures looks nowhere else.
+/// An entity in the row of its cell; with its position, so that whoever measures looks nowhere else.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    cell: Cell,
+    row: i32,
     position: [f32; 3],
     slot: u16,
 }
@@ -41,14 +39,15 @@ impl Grid {
         self.starts.resize(buckets + 1, 0);
         self.entries.clear();
         let empty = Entry {
-            cell: (0, 0),
+            row: 0,
             position: [0.0; 3],
             slot: 0,
         };
         self.entries.resize(count, empty);
         // A counting sort: how many, where each bucket ends, then from the back.
         for slot in used.iter() {
-            let bucket = self.bucket(self.cell(position(slot).unwrap_or_default()));
+            let [x, y, _] = position(slot).unwrap_or_default();
+            let bucket = self.bucket(self.axis(x), self.axis(y));
             self.starts[bucket] += 1;
         }
         let mut end = 0;
@@ -58,77 +57,90 @@ impl Grid {
         }
         for slot in used.iter() {
             let position = position(slot).unwrap_or_default();
-            let cell = self.cell(position);
-            let bucket = self.bucket(cell);
+            let row = self.axis(position[1]);
+            let bucket = self.bucket(self.axis(position[0]), row);
             self.starts[bucket] -= 1;
             self.entries[self.starts[bucket] as usize] = Entry {
-                cell,
+                row,
                 position,
                 slot,
             };
         }
     }
 
-    fn cell(&self, [x, y, _]: [f32; 3]) -> Cell {
-        (self.axis(x), self.axis(y))
-    }
-
+    /// The cell of a coordinate: saturates far away, where everybody shares the last cell.
+    #[inline]
     fn axis(&self, coordinate: f32) -> i32 {
-        (coordinate / self.cell_size).floor() as i32
+        // Rounded down without a call, which `floor` is on processors of the oldest kind.
+        let cells = coordinate / self.cell_size;
+        let towards_zero = cells as i32;
+        towards_zero.saturating_sub(i32::from(towards_zero as f32 > cells))
     }
 
-    fn bucket(&self, (x, y): Cell) -> usize {
-        let hash = (x as u32).wrapping_mul(0x9E37_79B1) ^ (y as u32).wrapping_mul(0x85EB_CA77);
+    #[inline]
+    fn bucket(&self, column: i32, row: i32) -> usize {
+        let hash = (row as u32).wrapping_mul(0x85EB_CA77);
         let mixed = (hash ^ hash >> 15).wrapping_mul(0x2C1B_3C6D);
-        (mixed ^ mixed >> 13) as usize & (self.starts.len().saturating_sub(2))
+        let place = (mixed ^ mixed >> 13).wrapping_add(column as u32);
+        place as usize & (self.starts.len().saturating_sub(2))
     }
 
-    /// Calls `found` once for each entity within `radius` of `center`.
-    pub(super) fn near(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(u16)) {
+    /// Calls `found` once for each entity within `radius` of `center`, with the square of its distance.
+    #[inline]
+    pub(super) fn near(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(u16, f32)) {
         let squared = radius * radius;
         self.around(center, radius, |entry| {
-            if distance_squared(entry.position, center) <= squared {
-                found(entry.slot);
+            let distance = distance_squared(entry.position, center);
+            if distance <= squared {
+                found(entry.slot, distance);
             }
         });
     }
 
     /// Calls `found` once for each entity of the cells that a square around `center` touches:
     /// everybody within `radius`, and some others.
+    #[inline]
     fn around(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(&Entry)) {
         // A little more than asked for: a rounding error must never hide anybody.
         let reach =
             radius * 1.0001 + f32::EPSILON * (center[0].abs() + center[1].abs() + 1.0) * 4.0;
         let (left, right) = (self.axis(center[0] - reach), self.axis(center[0] + reach));
         let (low, high) = (self.axis(center[1] - reach), self.axis(center[1] + reach));
-        let cells = (i64::from(right) - i64::from(left) + 1)
-            .saturating_mul(i64::from(high) - i64::from(low) + 1);
-        if cells >= self.entries.len() as i64 {
+        let columns = i64::from(right) - i64::from(left) + 1;
+        let rows = i64::from(high) - i64::from(low) + 1;
+        if columns.saturating_mul(rows) >= self.entries.len() as i64 {
             self.entries.iter().for_each(found);
             return;
         }
-        for y in low..=high {
-            for x in left..=right {
-                self.within((x, y), &mut found);
+        // Fewer columns than entities, so fewer than buckets: no run meets itself.
+        for row in low..=high {
+            for entries in self.run(left, row, columns as usize) {
+                // Other rows may share the buckets; they are passed over.
+                let of_row = entries.iter().filter(|entry| entry.row == row);
+                of_row.for_each(&mut found);
             }
         }
     }
 
-    /// Other cells may share the bucket; they are passed over.
-    fn within(&self, cell: Cell, found: &mut impl FnMut(&Entry)) {
-        let bucket = self.bucket(cell);
-        let (Some(start), Some(end)) = (self.starts.get(bucket), self.starts.get(bucket + 1))
-        else {
-            return;
+    /// The entries in the buckets of so many cells of a row, in two pieces when they begin again at the first.
+    #[inline]
+    fn run(&self, left: i32, row: i32, columns: usize) -> [&[Entry]; 2] {
+        let (first, buckets) = (self.bucket(left, row), self.starts.len() - 1);
+        let between = |first: usize, end: usize| {
+            let (start, end) = (self.starts.get(first), self.starts.get(end));
+            let range = start
+                .zip(end)
+                .map(|(start, end)| *start as usize..*end as usize);
+            range
+                .and_then(|range| self.entries.get(range))
+                .unwrap_or(&[])
         };
-        let entries = self
-            .entries
-            .get(*start as usize..*end as usize)
-            .unwrap_or(&[]);
-        entries
-            .iter()
-            .filter(|entry| entry.cell == cell)
-            .for_each(found);
+        let end = first + columns;
+        if end <= buckets {
+            [between(first, end), &[]]
+        } else {
+            [between(first, buckets), between(0, end - buckets)]
+        }
     }
 }
 
@@ -166,7 +178,9 @@ mod tests {
             grid.build(&used, &positions, cell_size);
             let mut found = BTreeSet::new();
             let mut twice = false;
-            grid.near(center, radius, |slot| twice |= !found.insert(slot));
+            grid.near(center, radius, |slot, distance| {
+                twice |= !found.insert(slot) || distance != distance_squared(positions[usize::from(slot)], center);
+            });
             prop_assert!(!twice);
             for slot in used.iter() {
                 let at = positions[usize::from(slot)];

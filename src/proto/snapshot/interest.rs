@@ -7,9 +7,7 @@
 
 use super::columns::Columns;
 use super::frame::TickFrame;
-use super::grid::distance_squared;
-use super::relevance::Side;
-use super::slots::{SlotSet, slots_of};
+use super::slots::SlotSet;
 use super::view_config::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
@@ -86,13 +84,8 @@ pub(super) fn visible(
     };
     let side = frame.relevances.side(viewpoint.team);
     if !side.settles_all(frame.columns.used()) {
-        frame
-            .grid
-            .near(viewpoint.center, radii.inner, |slot| visible.add(slot));
-        if let Some(earlier) = frame.columns_at(then) {
-            let held = (before, earlier);
-            add_held(frame, viewpoint.center, radii.outer, &side, held, visible);
-        }
+        let earlier = frame.columns_at(then);
+        add_near(frame, viewpoint.center, radii, (before, earlier), visible);
     }
     if !side.is_silent() {
         for (index, word) in visible.words_mut().iter_mut().enumerate() {
@@ -111,30 +104,25 @@ pub(super) fn visible(
     }
 }
 
-/// Adds who was seen before, is the same and still within the outer radius.
-fn add_held(
+/// Adds who is within the inner radius; and within the outer one who was seen before and is the same.
+fn add_near(
     frame: &TickFrame,
     center: [f32; 3],
-    outer: f32,
-    side: &Side<'_>,
-    (before, earlier): (&SlotSet, &Columns),
+    radii: Radii,
+    (before, earlier): (&SlotSet, Option<&Columns>),
     visible: &mut SlotSet,
 ) {
-    let columns = &*frame.columns;
-    for (index, before) in before.words().iter().enumerate() {
-        let open = before & !(visible.word(index) | side.settled(index));
-        for slot in slots_of(index, open) {
-            let same = earlier.who(slot).is_some() && earlier.who(slot) == columns.who(slot);
-            if same && within(frame, slot, center, outer) {
-                visible.add(slot);
-            }
+    let (inner, columns) = (radii.inner * radii.inner, &*frame.columns);
+    let is_held = |slot: u16| {
+        let then = earlier.filter(|_| before.contains(slot));
+        then.is_some_and(|then| then.who(slot).is_some() && then.who(slot) == columns.who(slot))
+    };
+    let widest = radii.outer.max(radii.inner);
+    frame.grid.near(center, widest, |slot, distance| {
+        if distance <= inner || is_held(slot) {
+            visible.add(slot);
         }
-    }
-}
-
-fn within(frame: &TickFrame, slot: u16, center: [f32; 3], radius: f32) -> bool {
-    let position = frame.position(slot);
-    position.is_some_and(|at| distance_squared(at, center) <= radius * radius)
+    });
 }
 
 /// The entity a client is always told about, if it exists.
