@@ -267,9 +267,9 @@ pub struct InputCounts {
 pub struct CohortCounts {
     /// Cohorts that were encoded.
     pub built: u64,
-    /// Blocks of 64 entity slots that were encoded from a baseline alone.
+    /// Entities that were encoded from a baseline alone.
     pub plain: u64,
-    /// Blocks of 64 entity slots that were encoded from nothing.
+    /// Entities that were encoded from nothing.
     pub absolute: u64,
     /// Times a shard waited for another one that was encoding.
     pub waited: u64,

@@ -128,10 +128,10 @@ fn threads_that_need_the_same_cohort_build_it_once() {
         assert_eq!(stats.plain > 0, tick == 2 || tick == 3, "{stats:?}");
         // A view of nobody would build nothing, and show nothing.
         assert!(stats.absolute > 0 || tick > 1, "{stats:?}");
-        // Each block of slots at most once, and each of the others may have waited for it.
-        let blocks = frame.schema().max_entities().div_ceil(64);
+        // Each entity at most once, and each of the others may have waited for it.
+        let entities = frame.len() as u32;
         let encoded = stats.built + stats.plain + stats.absolute;
-        let few = stats.absolute <= blocks && stats.plain <= blocks;
+        let few = stats.absolute <= entities && stats.plain <= entities;
         assert!(few && stats.waited <= 8 * encoded, "{stats:?}");
     }
 }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use super::codec::Lags;
 use super::pool::{SetId, SetPool, Slots};
-use super::slots::{Coverage, SlotRange};
+use super::slots::SlotRange;
 use crate::time::Tick;
 
 /// Datagrams that may be on their way at once.
@@ -24,8 +24,6 @@ const FRESHEST: usize = 3 + Lags::MAX as usize;
 
 /// Room for lists that is not worth giving back.
 const FEW: usize = 128;
-/// As many emptied views as a lost acknowledgement frees at once.
-const SPARE: usize = 2;
 
 /// Which entity of all that ever had a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,29 +35,42 @@ pub(super) struct Who {
 /// An entity whose value is older than the snapshot it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stale {
+    /// The tick of the snapshot.
+    at: Tick,
     pub(super) slot: u16,
     pub(super) who: Who,
     pub(super) as_of: Tick,
 }
 
 /// An acknowledged snapshot, or the parts of it that are.
-#[derive(Debug, Default)]
+///
+/// Small, because whoever chooses a baseline looks at all of them: what few snapshots have is in lists that they
+/// share.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Kept {
     pub(super) tick: Tick,
-    covered: Coverage,
+    /// The slots it speaks of, or some of them when `has_gaps`.
+    covered: Option<SlotRange>,
     /// Who is in it.
     set: Option<SetId>,
-    /// Whose value is older, ascending by slot.
-    pub(super) stale: Vec<Stale>,
     /// The slot of the entity of which the client was told what only an owner is.
     pub(super) own: Option<u16>,
+    /// Whether it speaks of more slots: [`Baselines::beyond`].
+    has_gaps: bool,
+    /// Whether somebody's value is older: [`Baselines::stale`].
+    has_stale: bool,
 }
 
 impl Kept {
-    /// The value of a slot that is older than the snapshot.
-    pub(super) fn stale(&self, slot: u16) -> Option<&Stale> {
-        let found = self.stale.binary_search_by_key(&slot, |stale| stale.slot);
-        found.ok().and_then(|index| self.stale.get(index))
+    const fn nothing(tick: Tick) -> Self {
+        Self {
+            tick,
+            covered: None,
+            set: None,
+            own: None,
+            has_gaps: false,
+            has_stale: false,
+        }
     }
 
     /// The slot of the own entity, if it is in a range.
@@ -73,13 +84,23 @@ impl Kept {
 pub(super) struct View<'a> {
     kept: &'a Kept,
     pub(super) slots: Slots<'a>,
+    /// Whose value is older, ascending by slot.
+    pub(super) stale: &'a [Stale],
 }
 
-impl<'a> Deref for View<'a> {
-    type Target = &'a Kept;
+impl<'a> View<'a> {
+    /// The value of a slot that is older than the snapshot.
+    pub(super) fn stale(&self, slot: u16) -> Option<&'a Stale> {
+        let found = self.stale.binary_search_by_key(&slot, |stale| stale.slot);
+        found.ok().and_then(|index| self.stale.get(index))
+    }
+}
 
-    fn deref(&self) -> &Self::Target {
-        &self.kept
+impl Deref for View<'_> {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        self.kept
     }
 }
 
@@ -118,8 +139,10 @@ pub(super) struct Baselines {
     ids: Vec<u16>,
     /// Ascending by tick.
     views: Vec<Kept>,
-    /// Emptied views, kept for their memory.
-    spare: Vec<Kept>,
+    /// What snapshots speak of besides their first range: seldom anything, once all of a snapshot is acknowledged.
+    beyond: Vec<(Tick, SlotRange)>,
+    /// Ascending by snapshot and slot.
+    stale: Vec<Stale>,
     sets: SetPool,
 }
 
@@ -129,7 +152,7 @@ impl Baselines {
         self.records.clear();
         self.ids.clear();
         while let Some(view) = self.views.pop() {
-            self.keep_spare(view);
+            self.let_go(view);
         }
     }
 
@@ -140,43 +163,73 @@ impl Baselines {
 
     /// The acknowledged snapshots that cover a range, newest first.
     pub(super) fn covering(&self, range: SlotRange) -> impl Iterator<Item = &Kept> {
-        self.views
-            .iter()
-            .rev()
-            .filter(move |view| view.covered.covers(range))
+        let views = self.views.iter().rev();
+        views.filter(move |view| self.covers(view, range))
     }
 
     /// The acknowledged snapshot of a tick.
     pub(super) fn view(&self, tick: Tick) -> Option<View<'_>> {
         let kept = kept(&self.views, tick)?;
         let slots = slots(&self.sets, kept);
-        Some(View { kept, slots })
+        let stale = self.stale_of(kept);
+        Some(View { kept, slots, stale })
     }
 
     /// Whether every acknowledged snapshot that speaks of a slot has somebody in it.
     pub(super) fn all_hold(&self, slot: u16) -> bool {
-        let mut telling = self
-            .views
-            .iter()
-            .filter(|view| view.covered.covers_slot(slot));
+        let only = SlotRange {
+            first: slot,
+            last: slot,
+        };
+        let mut telling = self.covering(only);
         telling.all(|view| slots(&self.sets, view).contains(slot))
     }
 
-    /// Remembers a datagram. Each list ascends by slot; `deferred` are entities of the baseline.
+    /// The ranges that a snapshot speaks of.
+    #[inline]
+    fn ranges(&self, view: &Kept) -> impl Iterator<Item = SlotRange> {
+        let beyond: &[_] = if view.has_gaps { &self.beyond } else { &[] };
+        let tick = view.tick;
+        let beyond = beyond.iter().filter(move |(at, _)| *at == tick);
+        let covered = view.covered.into_iter();
+        covered.chain(beyond.map(|(_, range)| *range))
+    }
+
+    #[inline]
+    fn covers(&self, view: &Kept, range: SlotRange) -> bool {
+        let mut ranges = self.ranges(view);
+        ranges.any(|told| told.contains(range.first) && told.contains(range.last))
+    }
+
+    fn overlaps(&self, view: &Kept, range: SlotRange) -> bool {
+        self.ranges(view).any(|told| told.overlaps(range))
+    }
+
+    fn stale_of(&self, view: &Kept) -> &[Stale] {
+        if !view.has_stale {
+            return &[];
+        }
+        let start = self.stale.partition_point(|stale| stale.at < view.tick);
+        let end = self.stale.partition_point(|stale| stale.at <= view.tick);
+        self.stale.get(start..end).unwrap_or(&[])
+    }
+
+    /// Remembers a datagram, and says how many enter. Each list ascends by slot; `deferred` are entities of the baseline.
     pub(super) fn record(
         &mut self,
         part: Part,
         left: impl Iterator<Item = u16>,
         entered: impl Iterator<Item = u16>,
         deferred: impl Iterator<Item = (u16, Who)>,
-    ) {
+    ) -> usize {
         if self.is_full() {
             self.remove(0);
         }
         let start = self.ids.len();
-        self.ids.extend(left);
+        // One by one: there are few, and none of the iterators knows how few.
+        left.for_each(|slot| self.ids.push(slot));
         let left = self.ids.len() - start;
-        self.ids.extend(entered);
+        entered.for_each(|slot| self.ids.push(slot));
         let entered = self.ids.len() - start - left;
         for (slot, who) in deferred {
             self.ids.extend([slot, who.generation, u16::from(who.kind)]);
@@ -189,6 +242,7 @@ impl Baselines {
             entered: entered as u16,
             deferred: deferred as u16,
         });
+        entered
     }
 
     /// Remembers a datagram in which nobody leaves, enters or is deferred.
@@ -207,19 +261,25 @@ impl Baselines {
             return false;
         };
         let record = self.records[index];
-        let mut view = self.take_view(record.part.tick);
-        let lists = self.ids.get(start..start + record.ids()).unwrap_or(&[]);
-        let base = record.part.base.map(|tick| kept(&self.views, tick));
+        let base = record
+            .part
+            .base
+            .map(|tick| kept(&self.views, tick).copied());
+        let place = self
+            .views
+            .partition_point(|other| other.tick < record.part.tick);
+        let known = self.views.get(place).copied();
+        let known = known.filter(|view| view.tick == record.part.tick);
+        let mut view = known.unwrap_or(Kept::nothing(record.part.tick));
         // The baseline is kept as long as a record names it. A range is told once per tick.
-        if !matches!(base, Some(None)) && !view.covered.overlaps(record.part.range) {
-            apply(&mut view, base.flatten(), &record, lists, &mut self.sets);
-        }
-        if view.covered.is_empty() {
-            self.keep_spare(view);
-        } else {
-            let place = self.views.partition_point(|other| other.tick < view.tick);
-            self.views.reserve_exact(1);
-            self.views.insert(place, view);
+        if !matches!(base, Some(None)) && !self.overlaps(&view, record.part.range) {
+            self.apply(&mut view, base.flatten(), &record, start);
+            if known.is_some() {
+                self.views[place] = view;
+            } else {
+                self.views.reserve_exact(1);
+                self.views.insert(place, view);
+            }
         }
         self.remove(index);
         self.prune(ranges);
@@ -242,12 +302,12 @@ impl Baselines {
             self.remove(0);
         }
         // Joining fills the lists for a second; after that they are nearly empty.
-        if self.ids.len() * 8 + FEW < self.ids.capacity() {
-            self.ids.shrink_to(self.ids.len() * 2 + FEW / 2);
-        }
+        give_back(&mut self.ids);
+        give_back(&mut self.stale);
+        give_back(&mut self.beyond);
         while self.views.first().is_some_and(|view| view.tick < oldest) {
             let view = self.views.remove(0);
-            self.keep_spare(view);
+            self.let_go(view);
         }
     }
 
@@ -266,33 +326,23 @@ impl Baselines {
 
     fn remove(&mut self, index: usize) {
         let start = self.start_of(index);
-        if let Some(record) = self.records.remove(index) {
+        if let Some(record) = self.records.remove(index)
+            && record.ids() > 0
+        {
             self.ids.drain(start..start + record.ids());
         }
     }
 
-    /// The view of a tick, taken out of the list, or an empty one.
-    fn take_view(&mut self, tick: Tick) -> Kept {
-        match self.views.binary_search_by_key(&tick, |view| view.tick) {
-            Ok(index) => self.views.remove(index),
-            Err(_) => {
-                let mut view = self.spare.pop().unwrap_or_default();
-                view.tick = tick;
-                view
-            }
-        }
-    }
-
-    fn keep_spare(&mut self, mut view: Kept) {
-        if let Some(set) = view.set.take() {
+    /// Forgets what a view that is in no list any more has in the lists that all share.
+    fn let_go(&mut self, view: Kept) {
+        if let Some(set) = view.set {
             self.sets.release(set);
         }
-        if self.spare.len() < SPARE {
-            view.covered.clear();
-            view.stale.clear();
-            view.own = None;
-            self.spare.reserve_exact(1);
-            self.spare.push(view);
+        if view.has_gaps {
+            self.beyond.retain(|(at, _)| *at != view.tick);
+        }
+        if view.has_stale {
+            self.stale.retain(|stale| stale.at != view.tick);
         }
     }
 
@@ -309,56 +359,42 @@ impl Baselines {
                 .iter()
                 .any(|record| record.part.base == Some(view.tick));
             let fresh = |range: SlotRange| {
-                let better = newer.iter().filter(|newer| newer.covered.covers(range));
-                view.covered.overlaps(range) && better.take(FRESHEST).count() < FRESHEST
+                let better = newer.iter().filter(|newer| self.covers(newer, range));
+                self.overlaps(view, range) && better.take(FRESHEST).count() < FRESHEST
             };
             if !named && !ranges.clone().any(fresh) {
                 let view = self.views.remove(index);
-                self.keep_spare(view);
+                self.let_go(view);
             }
         }
     }
 
-    /// Heap memory in bytes.
-    pub(super) fn memory(&self) -> usize {
-        let views = self
-            .views
-            .iter()
-            .chain(&self.spare)
-            .map(|view| view.covered.memory() + view.stale.capacity() * size_of::<Stale>());
-        self.records.capacity() * size_of::<Record>()
-            + self.ids.capacity() * size_of::<u16>()
-            + (self.views.capacity() + self.spare.capacity()) * size_of::<Kept>()
-            + self.sets.memory()
-            + views.sum::<usize>()
+    /// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they
+    /// had in V(b). The lists of the part start at `start`.
+    fn apply(&mut self, view: &mut Kept, base: Option<Kept>, record: &Record, start: usize) {
+        let range = record.part.range;
+        view.own = record.part.own.or(view.own);
+        let same = base.filter(|base| {
+            let is_still = record.left == 0 && record.entered == 0;
+            is_still && view.set.is_none() && base.covered == Some(range) && !base.has_gaps
+        });
+        if let Some(same) = same {
+            view.set = same.set.map(|set| self.sets.share(set));
+        } else {
+            self.change_set(view, base, record, start);
+        }
+        if record.deferred > 0 {
+            self.defer(view, base, record, start);
+        }
+        self.cover(view, range);
     }
-}
 
-/// The acknowledged snapshot of a tick, among those ascending by tick.
-fn kept(views: &[Kept], tick: Tick) -> Option<&Kept> {
-    let index = views.binary_search_by_key(&tick, |view| view.tick).ok()?;
-    views.get(index)
-}
-
-/// Who is in an acknowledged snapshot.
-fn slots<'a>(sets: &'a SetPool, kept: &Kept) -> Slots<'a> {
-    kept.set.map_or(Slots::default(), |set| sets.slots(set))
-}
-
-/// V(t) = V(b) - left + entered, within the range of a part; deferred entities keep the age they
-/// had in V(b).
-fn apply(view: &mut Kept, base: Option<&Kept>, record: &Record, lists: &[u16], sets: &mut SetPool) {
-    let range = record.part.range;
-    view.own = record.part.own.or(view.own);
-    let (left, rest) = lists.split_at(usize::from(record.left));
-    let (entered, deferred) = rest.split_at(usize::from(record.entered));
-    let same = base.filter(|base| {
-        let is_still = left.is_empty() && entered.is_empty();
-        is_still && view.set.is_none() && base.covered.is_just(range)
-    });
-    if let Some(same) = same {
-        view.set = same.set.map(|set| sets.share(set));
-    } else {
+    /// Makes the set of a view that of its baseline, with who left and entered, within the range of a part.
+    fn change_set(&mut self, view: &mut Kept, base: Option<Kept>, record: &Record, start: usize) {
+        let (range, sets) = (record.part.range, &mut self.sets);
+        let lists = self.ids.get(start..start + record.ids()).unwrap_or(&[]);
+        let (left, rest) = lists.split_at(usize::from(record.left));
+        let entered = rest.get(..usize::from(record.entered)).unwrap_or(&[]);
         entered.last().iter().for_each(|last| sets.reach(**last));
         let set = match view.set {
             Some(set) => sets.own(set),
@@ -366,7 +402,7 @@ fn apply(view: &mut Kept, base: Option<&Kept>, record: &Record, lists: &[u16], s
         };
         view.set = Some(set);
         for (index, mask) in range.masks_within(0..sets.width()) {
-            let held = base.map_or(0, |base| slots(sets, base).word(index));
+            let held = base.map_or(0, |base| slots(sets, &base).word(index));
             let word = &mut sets.words_mut(set)[index];
             *word = (*word & !mask) | (held & mask);
         }
@@ -381,26 +417,95 @@ fn apply(view: &mut Kept, base: Option<&Kept>, record: &Record, lists: &[u16], s
         }
     }
 
-    let place = view.stale.partition_point(|stale| stale.slot < range.first);
-    let before = view.stale.len();
-    for deferred in deferred.chunks_exact(3) {
-        let slot = deferred[0];
-        let known = base.and_then(|base| base.stale(slot));
-        let stale = Stale {
-            slot,
-            who: Who {
-                generation: deferred[1],
-                kind: deferred[2] as u8,
-            },
-            as_of: known.map_or(base.map_or(record.part.tick, |base| base.tick), |known| {
-                known.as_of
-            }),
-        };
-        view.stale.push(stale);
+    /// Remembers of whom a part did not tell, and as of when they are held.
+    fn defer(&mut self, view: &mut Kept, base: Option<Kept>, record: &Record, start: usize) {
+        let first = start + usize::from(record.left) + usize::from(record.entered);
+        let (at, slot) = (view.tick, record.part.range.first);
+        let place = self
+            .stale
+            .partition_point(|stale| (stale.at, stale.slot) < (at, slot));
+        let before = self.stale.len();
+        for index in 0..usize::from(record.deferred) {
+            let from = first + 3 * index;
+            let Some(&[slot, generation, kind]) = self.ids.get(from..from + 3) else {
+                break;
+            };
+            let held = base.and_then(|base| {
+                let known = self.stale.get(..before).unwrap_or(&[]);
+                let key = |stale: &Stale| (stale.at, stale.slot);
+                let known = known.binary_search_by_key(&(base.tick, slot), key);
+                Some(known.map_or(base.tick, |index| self.stale[index].as_of))
+            });
+            self.stale.push(Stale {
+                at,
+                slot,
+                who: Who {
+                    generation,
+                    kind: kind as u8,
+                },
+                as_of: held.unwrap_or(at),
+            });
+        }
+        let added = self.stale.len() - before;
+        self.stale[place..].rotate_right(added);
+        view.has_stale = true;
     }
-    let added = view.stale.len() - before;
-    view.stale[place..].rotate_right(added);
-    view.covered.add(range);
+
+    /// Adds a range that a view does not speak of yet; ranges that touch become one.
+    fn cover(&mut self, view: &mut Kept, mut range: SlotRange) {
+        if let Some(union) = view.covered.and_then(|covered| covered.joined(range)) {
+            (view.covered, range) = (None, union);
+        }
+        let tick = view.tick;
+        while let Some((place, union)) = self.touching(tick, range) {
+            self.beyond.swap_remove(place);
+            range = union;
+        }
+        match view.covered {
+            Some(_) => self.beyond.push((tick, range)),
+            None => view.covered = Some(range),
+        }
+        view.has_gaps = self.beyond.iter().any(|(at, _)| *at == tick);
+    }
+
+    /// One of the further ranges of a view that touches this one, and the two as one.
+    fn touching(&self, tick: Tick, range: SlotRange) -> Option<(usize, SlotRange)> {
+        let mut beyond = self.beyond.iter().enumerate();
+        beyond.find_map(|(place, (at, other))| {
+            let union = other.joined(range).filter(|_| *at == tick);
+            Some((place, union?))
+        })
+    }
+
+    /// Heap memory in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.records.capacity() * size_of::<Record>()
+            + self.ids.capacity() * size_of::<u16>()
+            + self.views.capacity() * size_of::<Kept>()
+            + self.beyond.capacity() * size_of::<(Tick, SlotRange)>()
+            + self.stale.capacity() * size_of::<Stale>()
+            + self.sets.memory()
+    }
+}
+
+/// The acknowledged snapshot of a tick, among those ascending by tick.
+#[inline]
+fn kept(views: &[Kept], tick: Tick) -> Option<&Kept> {
+    // The newest are asked for, and there are few.
+    views.iter().rev().find(|view| view.tick == tick)
+}
+
+/// Who is in an acknowledged snapshot.
+#[inline]
+fn slots<'a>(sets: &'a SetPool, kept: &Kept) -> Slots<'a> {
+    kept.set.map_or(Slots::default(), |set| sets.slots(set))
+}
+
+/// Gives memory back that a list was much longer for.
+fn give_back<T>(list: &mut Vec<T>) {
+    if list.len() * 8 + FEW < list.capacity() {
+        list.shrink_to(list.len() * 2 + FEW / 2);
+    }
 }
 
 #[cfg(test)]
@@ -464,7 +569,7 @@ mod tests {
                 }
                 for (tick, range, plain) in told.values() {
                     if let Some(view) = baselines.covering(*range).find(|view| view.tick == *tick) {
-                        prop_assert_eq!(&plainly(&baselines.sets, view, *range), plain);
+                        prop_assert_eq!(&plainly(&baselines, view, *range), plain);
                     }
                 }
                 prop_assert!(baselines.records.len() <= RECORDS);
@@ -474,10 +579,10 @@ mod tests {
     }
 
     /// A view as a plain snapshot, within a range.
-    fn plainly(sets: &SetPool, view: &Kept, range: SlotRange) -> Plain {
+    fn plainly(baselines: &Baselines, kept: &Kept, range: SlotRange) -> Plain {
+        let view = baselines.view(kept.tick).expect("it is kept");
         let as_of = |slot: u16| view.stale(slot).map_or(view.tick, |stale| stale.as_of);
-        let held = slots(sets, view);
-        let within = held.iter().filter(|slot| range.contains(*slot));
+        let within = view.slots.iter().filter(|slot| range.contains(*slot));
         within.map(|slot| (slot, as_of(slot))).collect()
     }
 
@@ -494,7 +599,7 @@ mod tests {
         let base = (!bases.is_empty()).then(|| bases[base.index(bases.len())]);
         let held = base
             .and_then(|base| baselines.view(base))
-            .map(|view| plainly(&baselines.sets, view.kept, range));
+            .map(|view| plainly(baselines, view.kept, range));
         let held = held.unwrap_or_default();
         let [mut left, mut entered, mut deferred] = <[BTreeSet<u16>; 3]>::default();
         for (slot, fate) in fates.iter().filter(|(slot, _)| range.contains(*slot)) {

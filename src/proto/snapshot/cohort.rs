@@ -1,8 +1,8 @@
 //! The changes of one tick, encoded once for everybody.
 //!
 //! Clients whose last known states are the same ticks form a cohort, and a cohort's chunks are made
-//! by whichever client's turn comes first; the others copy bits. A frame has eight cohort cells, and
-//! one for each 64 slots of chunks from nothing: few come at a time.
+//! by whichever client's turn comes first; the others copy bits. A frame has eight cohort cells. Who enters a view, or is known from
+//! the baseline alone, has a chunk by itself ([`super::singles`]): few do at a time.
 //!
 //! Knows columns and chunks. Has no idea which clients there are.
 
@@ -10,8 +10,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use super::codec::{Chunker, Class, KindTables, Past, Tables, Words};
-use super::columns::{Columns, RowRef};
+use super::columns::Columns;
 use super::frame::TickFrame;
+use super::singles::{Made, Maker, Places, Single, Store};
 use super::slots::slots_of;
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
@@ -137,57 +138,6 @@ pub(super) struct Shared {
     pub(super) coded_chunks: Chunks,
     pub(super) listed_chunks: Chunks,
     chunker: Chunker,
-}
-
-/// What is told of the entities of 64 slots of which only the baseline is known.
-#[derive(Debug, Default)]
-pub(super) struct Plain {
-    /// Who is the one that it was at the baseline.
-    pub(super) kept: u64,
-    /// Of these, who has changed since.
-    pub(super) listed: u64,
-    block: Block,
-}
-
-/// What is told of the entities of 64 slots that come from nothing.
-#[derive(Debug, Default)]
-pub(super) struct Absolute {
-    block: Block,
-}
-
-/// The chunks of the 64 slots of a word of a set.
-#[derive(Debug, Default)]
-struct Block {
-    bits: BitBuffer,
-    /// Where the chunk of each slot ends.
-    ends: Vec<u32>,
-    chunker: Chunker,
-}
-
-impl Block {
-    fn clear(&mut self) {
-        self.bits.clear();
-        self.ends.clear();
-    }
-
-    /// Makes the chunk of the next slot, if there is anything to say, and says whether it tells of
-    /// a difference.
-    fn add(&mut self, tables: &Tables, told: Option<(&Past<'_>, RowRef<'_>)>) -> bool {
-        let kind = told.and_then(|(past, now)| Some((past, now, tables.kind(now.kind)?)));
-        let differs = kind.is_some_and(|(past, now, kind)| {
-            self.chunker
-                .chunk(tables, kind, past, now.values, &mut self.bits)
-        });
-        self.ends.push(self.bits.len() as u32);
-        differs
-    }
-
-    /// Where the bits of a slot are.
-    fn chunk(&self, slot: u16) -> (usize, usize) {
-        let place = usize::from(slot % 64);
-        let end = |place: usize| self.ends.get(place).map_or(0, |end| *end as usize);
-        (place.checked_sub(1).map_or(0, end), end(place))
-    }
 }
 
 /// Of a word, who was there at all these columns and is the same one now.
@@ -327,85 +277,51 @@ impl Shared {
     }
 }
 
-impl Plain {
-    /// Makes the chunks of everybody in a word who has changed since `base`.
-    pub(super) fn build(&mut self, frame: &TickFrame, base: Tick, index: usize) {
-        let tables = frame.schema.tables();
-        self.block.clear();
-        (self.kept, self.listed) = (0, 0);
-        let (Some(then), Some(age)) = (frame.columns_at(base), frame.age_of(base)) else {
-            return;
-        };
-        self.kept = steady_within(frame, &[then], base, index);
-        let between = frame.between(base, frame.tick());
-        let changed = between.fold(0, |changed, columns| {
-            changed | columns.changed().word(index)
-        });
-        for place in 0..64 {
-            let slot = (index * 64 + place) as u16;
-            let open = self.kept & changed & 1 << place != 0;
-            let rows = then.row(slot).zip(frame.columns.row(slot));
-            let rows = rows.filter(|_| open);
-            let past = rows.map(|(then, now)| {
-                let base = then.values;
-                (Past::First { base, age }, now)
-            });
-            let told = past.as_ref().map(|(past, now)| (past, *now));
-            if self.block.add(tables, told) {
-                self.listed |= 1 << place;
-            }
-        }
-    }
-
-    /// Where the bits of a slot are.
-    pub(super) fn chunk(&self, slot: u16) -> (usize, usize) {
-        self.block.chunk(slot)
-    }
-
-    pub(super) const fn bits(&self) -> &BitBuffer {
-        &self.block.bits
-    }
-}
-
-/// What a cohort, or a client alone, is told of those of whom only the baseline is known.
+/// From what the chunk of an entity by itself is made.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Plains<'a> {
-    /// Made by whoever needs it first.
-    Shared(&'a TickFrame, usize, History),
-    /// Made already.
-    Alone(&'a [Plain]),
+pub(super) enum Origin {
+    /// From nothing.
+    Nothing,
+    /// From its row at the baseline of a claimed cell, where it must have been.
+    Baseline(usize, Tick),
 }
 
-impl<'a> Plains<'a> {
-    /// Of those whose slot is in a word of a set.
-    #[inline]
-    pub(super) fn within(self, index: usize) -> Option<&'a Plain> {
-        match self {
-            Self::Shared(frame, cell, history) => frame.cohorts.plain(cell, frame, history, index),
-            Self::Alone(plains) => plains.get(index),
-        }
-    }
-}
-
-impl Absolute {
-    /// Makes the chunks of everybody in a word.
-    fn build(&mut self, frame: &TickFrame, index: usize) {
+impl Origin {
+    /// Makes the chunk of whoever is in a slot, if there is anything to say, and says whether it tells of a
+    /// difference.
+    fn make(
+        self,
+        frame: &TickFrame,
+        slot: u16,
+        chunker: &mut Chunker,
+        bits: &mut BitBuffer,
+    ) -> bool {
         let tables = frame.schema.tables();
-        self.block.clear();
-        for place in 0..64 {
-            let now = frame.columns.row((index * 64 + place) as u16);
-            self.block.add(tables, now.map(|now| (&Past::Nothing, now)));
-        }
+        let Some(now) = frame.columns.row(slot) else {
+            return false;
+        };
+        let Some(kind) = tables.kind(now.kind) else {
+            return false;
+        };
+        let past = match self {
+            Self::Nothing => Some(Past::Nothing),
+            Self::Baseline(_, tick) => {
+                let then = frame.columns_at(tick).and_then(|columns| columns.row(slot));
+                let then = then.zip(frame.age_of(tick));
+                then.map(|(then, age)| Past::First {
+                    base: then.values,
+                    age,
+                })
+            }
+        };
+        past.is_some_and(|past| chunker.chunk(tables, kind, &past, now.values, bits))
     }
+}
 
-    /// Where the bits of a slot are.
-    pub(super) fn chunk(&self, slot: u16) -> (usize, usize) {
-        self.block.chunk(slot)
-    }
-
-    pub(super) const fn bits(&self) -> &BitBuffer {
-        &self.block.bits
-    }
+/// Of a word of slots, who is the one that it was at a tick.
+pub(super) fn kept_since(frame: &TickFrame, base: Tick, index: usize) -> u64 {
+    let then = frame.columns_at(base);
+    then.map_or(0, |then| steady_within(frame, &[then], base, index))
 }
 
 /// A whole part without its header, as the first client of a cohort was told it: whoever holds and
@@ -444,7 +360,7 @@ impl<T> Default for Cell<T> {
 }
 
 impl<T: Default> Cell<T> {
-    fn get(&self, counts: &Counts, built: &AtomicU32, build: impl FnOnce(&mut T)) -> &T {
+    fn get(&self, counts: &Counts, build: impl FnOnce(&mut T)) -> &T {
         if let Some(encoded) = self.encoded.get() {
             return encoded;
         }
@@ -460,7 +376,7 @@ impl<T: Default> Cell<T> {
             build(&mut encoded);
             encoded
         });
-        let count = if mine { built } else { &counts.waited };
+        let count = if mine { &counts.built } else { &counts.waited };
         count.fetch_add(1, Ordering::Relaxed);
         encoded
     }
@@ -485,11 +401,10 @@ struct Counts {
 pub struct CohortStats {
     /// Cohorts whose changes were encoded: at most 8.
     pub built: u32,
-    /// How many blocks of 64 slots were encoded from a baseline alone, because somebody in them is known
-    /// from no other tick: each at most once for each cohort.
+    /// How many entities were encoded from a baseline alone, because somebody knows them from no other tick: each at most
+    /// once for each cohort. Where a frame had no room for all, more often.
     pub plain: u32,
-    /// How many blocks of 64 slots were encoded from nothing, because somebody in them enters a view:
-    /// each at most once.
+    /// How many entities were encoded from nothing, because they enter a view: each at most once, but as above.
     pub absolute: u32,
     /// How often somebody had to wait for somebody else who was building.
     pub waited: u32,
@@ -501,11 +416,13 @@ pub(super) struct Cohorts {
     /// The history of each cell as a number; 0: free. Cells are taken in order and stay taken.
     keys: [AtomicU64; COHORTS],
     shared: [Cell<Shared>; COHORTS],
-    /// By word of slots.
-    plain: [Vec<Cell<Box<Plain>>>; COHORTS],
     told: [Cell<Told>; COHORTS],
-    /// By word of slots.
-    absolute: Vec<Cell<Box<Absolute>>>,
+    /// Entities by themselves: by cohort, and from nothing.
+    plain: [Places; COHORTS],
+    absolute: Places,
+    store: Store,
+    /// How many slots there are.
+    slots: usize,
     counts: Counts,
 }
 
@@ -527,20 +444,17 @@ impl Cohorts {
     pub(super) fn reset(&mut self) {
         self.keys.iter_mut().for_each(|key| *key.get_mut() = 0);
         self.shared.iter_mut().for_each(Cell::reset);
-        self.plain.iter_mut().flatten().for_each(Cell::reset);
         self.told.iter_mut().for_each(Cell::reset);
-        self.absolute.iter_mut().for_each(Cell::reset);
+        self.store.reset();
         self.counts = Counts::default();
     }
 
     /// Makes room for a world of so many slots.
     pub(super) fn open(&mut self, slots: usize) {
-        let words = slots.div_ceil(64);
-        if self.absolute.len() < words {
-            self.absolute.resize_with(words, Cell::default);
-            for plain in &mut self.plain {
-                plain.resize_with(words, Cell::default);
-            }
+        self.slots = slots;
+        self.store.open(slots);
+        for places in self.plain.iter_mut().chain([&mut self.absolute]) {
+            places.reset(slots);
         }
     }
 
@@ -576,20 +490,32 @@ impl Cohorts {
     ) -> Option<&Shared> {
         let cell = self.shared.get(cell)?;
         let build = |shared: &mut Shared| shared.build(frame, history);
-        Some(cell.get(&self.counts, &self.counts.built, build))
+        Some(cell.get(&self.counts, build))
     }
 
-    /// What a claimed cell tells of those of whom only the baseline is known, by word.
-    fn plain(
+    /// The chunk of an entity by itself, made if nobody has; appended to `out`, if there is one.
+    pub(super) fn single(
         &self,
-        cell: usize,
         frame: &TickFrame,
-        history: History,
-        index: usize,
-    ) -> Option<&Plain> {
-        let cell = self.plain.get(cell)?.get(index)?;
-        let build = |plain: &mut Box<Plain>| plain.build(frame, history.base, index);
-        Some(cell.get(&self.counts, &self.counts.plain, build))
+        origin: Origin,
+        slot: u16,
+        maker: &mut Maker,
+        out: Option<&mut BitBuffer>,
+    ) -> Single {
+        let (places, count) = match origin {
+            Origin::Nothing => (&self.absolute, &self.counts.absolute),
+            Origin::Baseline(cell, _) => (&self.plain[cell], &self.counts.plain),
+        };
+        let make =
+            |chunker: &mut Chunker, bits: &mut BitBuffer| origin.make(frame, slot, chunker, bits);
+        let room = (&self.store, self.slots);
+        let (single, made) = places.get(slot, room, maker, make, out);
+        match made {
+            Made::Before => {}
+            Made::Here => _ = count.fetch_add(1, Ordering::Relaxed),
+            Made::Meanwhile => _ = self.counts.waited.fetch_add(1, Ordering::Relaxed),
+        }
+        single
     }
 
     /// What the first client of a cell was told as a whole, if it was.
@@ -624,13 +550,6 @@ impl Cohorts {
         told.changes = changes;
         // Another shard may have been faster: then its words serve as well.
         let _ = cell.encoded.set(told);
-    }
-
-    /// The chunks from nothing of those whose slot is in a word of a set.
-    pub(super) fn absolute(&self, frame: &TickFrame, index: usize) -> Option<&Absolute> {
-        let cell = self.absolute.get(index)?;
-        let build = |absolute: &mut Box<Absolute>| absolute.build(frame, index);
-        Some(cell.get(&self.counts, &self.counts.absolute, build))
     }
 
     pub(super) fn stats(&self) -> CohortStats {

@@ -8,6 +8,7 @@
 //!               baselines   minus what it already holds
 //!               priority    what it should hear first
 //!               cohort      chunks, encoded once per tick for everybody
+//!               singles     and those of entities by themselves
 //!               part        spliced until room and budget are spent
 //!               owner       and what only this client may know of its own entity
 //! client      Replica       receive(part) -> snapshots, each entity with the tick its values are true at
@@ -90,6 +91,7 @@ mod replica;
 mod row;
 pub mod sample;
 mod schema;
+mod singles;
 mod slots;
 mod splits;
 pub mod verify;

@@ -47,13 +47,16 @@
 //! value the baseline holds, at its own `as_of`, as long as that is at most 31 snapshot intervals
 //! before t; when it is older the chunk is one from nothing.
 
+use core::cell::RefCell;
+
 use super::baselines::View;
 use super::code::{ORDER_BITS, order_for, push_number, read_number};
-use super::cohort::{History, HistoryCode, Plains, Shared};
+use super::cohort::{History, HistoryCode, Origin, Shared};
 use super::frame::{TickFrame, age};
 use super::plan::{Own, Sets};
 use super::rejection::Rejection;
 use super::schema::Schema;
+use super::singles::{Maker, Single};
 use super::slots::{SlotRange, population, slots_of};
 use crate::proto::wire::{BitBuffer, BitReader, widen};
 use crate::time::Tick;
@@ -341,7 +344,10 @@ pub(super) struct Body<'a> {
     pub(super) base: Option<View<'a>>,
     pub(super) sets: &'a Sets,
     pub(super) shared: Option<&'a Shared>,
-    pub(super) plain: Option<Plains<'a>>,
+    /// From what those are told of whom only the baseline is known, if that is shared.
+    pub(super) plain: Option<Origin>,
+    /// For those who have a chunk by themselves.
+    pub(super) maker: &'a RefCell<Maker>,
     /// Chunks for this client alone, by slot, and their bits.
     pub(super) own: (&'a [Own], &'a BitBuffer),
 }
@@ -390,14 +396,28 @@ impl Body<'_> {
                 lists.quiet.add(index, quiet, quiet & of.listed);
             }
             if others != 0 {
-                // Only where there is somebody: the first who asks has them encoded.
-                let plain = self.plain.and_then(|plain| plain.within(index));
-                let listed = plain.map_or(0, |plain| plain.listed);
-                let listed = (listed & !fates.aged) | fates.own;
+                let listed = self.listed(index, others & !fates.aged) | fates.own;
                 lists.others.add(index, others, others & listed);
             }
             self.walk_moves(index, mask, lists);
         }
+    }
+
+    /// Of some of the others, who differs.
+    fn listed(&self, index: usize, others: u64) -> u64 {
+        let Some(origin) = self.plain else {
+            return 0;
+        };
+        let differs = |slot: &u16| self.single(origin, *slot, None).differs;
+        let listed = slots_of(index, others).filter(differs);
+        listed.fold(0, |listed, slot| listed | 1 << (slot % 64))
+    }
+
+    fn single(&self, origin: Origin, slot: u16, out: Option<&mut BitBuffer>) -> Single {
+        let maker = &mut self.maker.borrow_mut();
+        self.frame
+            .cohorts
+            .single(self.frame, origin, slot, maker, out)
     }
 
     /// The same of those who leave, enter or are deferred, in one word.
@@ -431,11 +451,7 @@ impl Body<'_> {
             let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
             push_number(bits, u32::from(generation), GENERATION_ORDER);
             bits.push(u32::from(kind), schema.kind_bits());
-            let index = usize::from(slot) / 64;
-            if let Some(absolute) = self.frame.cohorts.absolute(self.frame, index) {
-                let (start, end) = absolute.chunk(slot);
-                bits.append(absolute.bits(), start, end);
-            }
+            self.single(Origin::Nothing, slot, Some(bits));
         });
         if lists.cuts {
             self.write_deferred(bits);
@@ -451,12 +467,8 @@ impl Body<'_> {
             if let Some(own) = place.and_then(|place| own.get(place)) {
                 return bits.append(own_bits, own.chunk.0, own.chunk.1);
             }
-            let plain = self
-                .plain
-                .and_then(|plain| plain.within(usize::from(slot) / 64));
-            if let Some(plain) = plain {
-                let (start, end) = plain.chunk(slot);
-                bits.append(plain.bits(), start, end);
+            if let Some(origin) = self.plain {
+                self.single(origin, slot, Some(bits));
             }
         })
     }

@@ -8,19 +8,20 @@
 mod budget;
 mod sets;
 
+use core::cell::RefCell;
 use core::ops::Range;
 
 use self::budget::Item;
 pub(super) use self::sets::{Fates, Sets};
 use super::baselines::{Baselines, View, Who};
 use super::choose::Choice;
-use super::codec::{Chunker, Past};
-use super::cohort::{History, HistoryCode, Plain, Plains, Shared};
+use super::codec::Past;
+use super::cohort::{History, HistoryCode, Origin, Shared, kept_since};
 use super::frame::TickFrame;
 use super::interest;
 use super::owner::{self, Owned};
 use super::part::{Body, Lists, all_slots};
-use super::pool::Slots;
+use super::singles::{Maker, Single};
 use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
 use crate::proto::wire::BitBuffer;
@@ -78,12 +79,11 @@ pub struct Scratch {
     own: Vec<Own>,
     own_bits: BitBuffer,
     lists: Lists,
-    chunker: Chunker,
+    /// Used while the rest is read.
+    maker: RefCell<Maker>,
     /// What no cohort could share, and for which tick and history.
     alone: Option<(Tick, History)>,
     alone_shared: Shared,
-    /// By word of slots.
-    alone_plain: Vec<Plain>,
     /// The part being written, and how many changes it tells.
     pub(super) bits: BitBuffer,
     pub(super) told: usize,
@@ -140,17 +140,11 @@ impl<'a> Sight<'a> {
         self.baselines.view(planned.base()?)
     }
 
-    /// The snapshots at the earlier ticks of a history.
-    fn earlier(&self, history: History) -> [Option<View<'a>>; 2] {
-        let earlier = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
-        earlier.map(|tick| self.baselines.view(tick?))
-    }
-
-    /// The snapshots of a history that the client holds, newest first.
-    fn held(&self, history: History) -> impl Iterator<Item = View<'a>> {
-        let base = self.baselines.view(history.base);
-        let earlier = self.earlier(history).into_iter();
-        core::iter::once(base).chain(earlier).flatten()
+    /// What the client holds at the ticks of a history: the baseline, and the earlier ones.
+    fn held(&self, history: History) -> [Option<View<'a>>; 3] {
+        let [one, two] = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
+        let view = |tick: Option<Tick>| self.baselines.view(tick?);
+        [view(Some(history.base)), view(one), view(two)]
     }
 }
 
@@ -178,11 +172,6 @@ impl Scratch {
         !self.has_moves && !self.itemised
     }
 
-    /// Whether anybody comes or goes.
-    pub(super) const fn has_moves(&self) -> bool {
-        self.has_moves
-    }
-
     /// Whether each difference is an item, because not everything fits.
     pub(super) const fn is_itemised(&self) -> bool {
         self.itemised
@@ -203,18 +192,16 @@ impl Scratch {
         let frame = sight.frame;
         if let Some(choice) = choice {
             self.prepare(frame, choice);
-            let history = choice.history;
-            let base = sight.baselines.view(history.base);
+            let past = sight.held(choice.history);
+            let [base, ..] = past;
             // Sets of the scratch itself are written while those of the cohort are read.
             let mut sets = core::mem::take(&mut self.sets);
             let shared = self.shared(frame, choice);
-            let plain = self.plain(frame, choice);
             // Who is steady in the cohort, and held at each tick of the history.
-            let earlier = sight
-                .earlier(history)
-                .map(|view| view.map(|view| view.slots));
-            let held_at =
-                |set: Option<Slots<'_>>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
+            let held_at = |view: &Option<View<'_>>, index: usize| {
+                view.as_ref()
+                    .map_or(u64::MAX, |view| view.slots.word(index))
+            };
             let words = sight.visible.words().len();
             let words = words.max(base.map_or(0, |base| base.slots.words()));
             let (mut moves, mut others) = (0, 0);
@@ -229,11 +216,10 @@ impl Scratch {
                         let of = shared.word(index);
                         (of.kept, of.steady)
                     }
-                    None => (plain.within(index).map_or(0, |plain| plain.kept), 0),
+                    None => (kept_since(frame, choice.history.base, index), 0),
                 };
                 let kept = held & seen & same;
-                let steady =
-                    kept & steady & held_at(earlier[0], index) & held_at(earlier[1], index);
+                let steady = kept & steady & held_at(&past[1], index) & held_at(&past[2], index);
                 let fates = sets.reach(index);
                 fates.kept |= kept;
                 fates.steady |= steady;
@@ -245,9 +231,12 @@ impl Scratch {
             self.has_moves |= moves != 0;
             self.has_others |= others != 0;
             self.sets = sets;
-            self.plan_stale(range, history, sight);
+            self.plan_stale(range, &past, sight);
+            if choice.cell.is_none() && self.has_others {
+                self.plan_others(range, choice.history.base, frame);
+            }
             if self.has_moves {
-                self.plan_destroyed(range, history, sight);
+                self.plan_destroyed(range, base, sight);
             }
         } else {
             for (index, mask) in range.masks_within(0..sight.visible.words().len()) {
@@ -263,10 +252,13 @@ impl Scratch {
 
     /// Values that are older than their snapshot are no history; and those of the baseline need
     /// chunks of their own.
-    fn plan_stale(&mut self, range: SlotRange, history: History, sight: &Sight<'_>) {
+    fn plan_stale(&mut self, range: SlotRange, past: &[Option<View<'_>>; 3], sight: &Sight<'_>) {
         let frame = sight.frame;
-        for (place, view) in sight.held(history).enumerate() {
-            let within = range.within(&view.stale, |stale| stale.slot);
+        for (place, view) in past.iter().enumerate() {
+            let Some(view) = view.as_ref().filter(|view| !view.stale.is_empty()) else {
+                continue;
+            };
+            let within = range.within(view.stale, |stale| stale.slot);
             for stale in view.stale.get(within).unwrap_or(&[]) {
                 let slot = stale.slot;
                 let (fates, bit) = self.sets.place(slot);
@@ -298,6 +290,18 @@ impl Scratch {
         }
     }
 
+    /// Of whom only the baseline is known, when no cohort shares it.
+    fn plan_others(&mut self, range: SlotRange, base: Tick, frame: &TickFrame) {
+        for (index, mask) in self.sets.masks(range) {
+            let fates = *self.sets.word(index);
+            for slot in slots_of(index, fates.kept & !fates.steady & !fates.aged & mask) {
+                if let Some(now) = frame.columns.row(slot) {
+                    self.tell_alone(slot, base, now.values, now.kind, frame);
+                }
+            }
+        }
+    }
+
     /// Makes a chunk for one client alone, from the value of another tick than the others hold.
     fn tell_alone(&mut self, slot: u16, as_of: Tick, now: &[i32], kind: u8, frame: &TickFrame) {
         let tables = frame.schema.tables();
@@ -313,9 +317,8 @@ impl Scratch {
             },
             _ => Past::Nothing,
         };
-        let differs = self
-            .chunker
-            .chunk(tables, kind, &past, now, &mut self.own_bits);
+        let chunker = &mut self.maker.get_mut().chunker;
+        let differs = chunker.chunk(tables, kind, &past, now, &mut self.own_bits);
         if differs || matches!(past, Past::Nothing) {
             let chunk = (start, self.own_bits.len());
             let place = self.own.partition_point(|own| own.slot < slot);
@@ -326,10 +329,9 @@ impl Scratch {
     }
 
     /// Of those who are gone, who is no more.
-    fn plan_destroyed(&mut self, range: SlotRange, history: History, sight: &Sight<'_>) {
+    fn plan_destroyed(&mut self, range: SlotRange, base: Option<View<'_>>, sight: &Sight<'_>) {
         let frame = sight.frame;
-        let base = sight.baselines.view(history.base);
-        let then = frame.columns_at(history.base);
+        let then = base.and_then(|base| frame.columns_at(base.tick));
         for (index, mask) in self.sets.masks(range) {
             for slot in slots_of(index, self.sets.word(index).gone & mask) {
                 let stale = base
@@ -378,11 +380,6 @@ impl Scratch {
         if choice.cell.is_none() && self.alone != Some((frame.tick(), choice.history)) {
             self.alone = Some((frame.tick(), choice.history));
             self.alone_shared.build(frame, choice.history);
-            let words = frame.columns.slots().div_ceil(64);
-            self.alone_plain.resize_with(words, Plain::default);
-            for (index, plain) in self.alone_plain.iter_mut().enumerate() {
-                plain.build(frame, choice.history.base, index);
-            }
         }
     }
 
@@ -405,24 +402,19 @@ impl Scratch {
         }
     }
 
-    /// What is told of the others.
-    fn plain<'a>(&'a self, frame: &'a TickFrame, choice: Choice) -> Plains<'a> {
-        match choice.cell {
-            Some(cell) => Plains::Shared(frame, cell, choice.history),
-            None => Plains::Alone(&self.alone_plain),
-        }
-    }
-
-    /// What a planned range is told from.
+    /// What a planned range is told from: of those whose whole history is known, and of the others.
     fn sources<'a>(
         &'a self,
         planned: &PlannedRange,
         frame: &'a TickFrame,
-    ) -> (Option<&'a Shared>, Option<Plains<'a>>) {
+    ) -> (Option<&'a Shared>, Option<Origin>) {
         let Some(choice) = planned.choice else {
             return (None, None);
         };
-        (self.shared(frame, choice), Some(self.plain(frame, choice)))
+        let plain = choice
+            .cell
+            .map(|cell| Origin::Baseline(cell, choice.history.base));
+        (self.shared(frame, choice), plain)
     }
 
     /// Writes a planned range, all but its header, into `bits`, and keeps how many changes it told.
@@ -470,6 +462,7 @@ impl Scratch {
             sets: &self.sets,
             shared,
             plain,
+            maker: &self.maker,
             own: (&self.own, &self.own_bits),
         };
         let changes = body.write(lists, bits);
@@ -515,6 +508,12 @@ impl Scratch {
             held: held.map(|held| held.values),
             now: now.values,
         })
+    }
+
+    /// The chunk of an entity by itself.
+    fn single(&self, frame: &TickFrame, origin: Origin, slot: u16) -> Single {
+        let maker = &mut self.maker.borrow_mut();
+        frame.cohorts.single(frame, origin, slot, maker, None)
     }
 
     /// Whether all there is to tell of a planned range is told.

@@ -19,7 +19,7 @@ impl SlotRange {
     }
 
     /// Both as one, when one begins where the other ends.
-    fn joined(self, other: Self) -> Option<Self> {
+    pub(super) fn joined(self, other: Self) -> Option<Self> {
         let touch = |low: Self, high: Self| low.last.checked_add(1) == Some(high.first);
         (touch(self, other) || touch(other, self)).then(|| Self {
             first: self.first.min(other.first),
@@ -77,16 +77,6 @@ impl Coverage {
     pub(super) fn clear(&mut self) {
         self.one = None;
         self.others.clear();
-    }
-
-    /// Whether nobody has been told.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.one.is_none() && self.others.is_empty()
-    }
-
-    /// Whether this range and no other has been told.
-    pub(super) fn is_just(&self, range: SlotRange) -> bool {
-        self.one == Some(range) && self.others.is_empty()
     }
 
     fn ranges(&self) -> impl Iterator<Item = &SlotRange> {

@@ -334,7 +334,7 @@ impl ClientView {
         self.splits.told(planned.range, bytes);
         if scratch.is_plain() {
             self.baselines.record_plain(part);
-            return self.count(planned, scratch, bytes);
+            return self.count(planned, scratch, bytes, 0);
         }
         let sets = &scratch.sets;
         let base = planned.base().and_then(|base| self.baselines.view(base));
@@ -354,25 +354,23 @@ impl ClientView {
             .flatten()
             .filter_map(|slot| Some((slot, who(slot)?)))
             .collect();
-        self.baselines.record(
+        let entered = self.baselines.record(
             part,
             sets.within(planned.range, |fates| fates.gone & !fates.unsent),
             sets.within(planned.range, |fates| fates.new & !fates.withheld),
             deferred.into_iter(),
         );
-        self.count(planned, scratch, bytes);
+        self.count(planned, scratch, bytes, entered);
     }
 
     /// Counts what a part told.
-    fn count(&mut self, planned: &PlannedRange, scratch: &Scratch, bytes: usize) {
+    fn count(&mut self, planned: &PlannedRange, scratch: &Scratch, bytes: usize, entered: usize) {
         self.stats.parts += 1;
         self.stats.bytes += bytes as u64;
         self.stats.changed += scratch.told as u64;
-        let count = |set: fn(&Fates) -> u64| scratch.sets.count(planned.range, set);
-        if scratch.has_moves() {
-            self.stats.entered += count(|fates| fates.new & !fates.withheld);
-        }
+        self.stats.entered += entered as u64;
         if scratch.is_itemised() {
+            let count = |set: fn(&Fates) -> u64| scratch.sets.count(planned.range, set);
             self.stats.deferred += count(|fates| fates.unsent);
             self.stats.withheld += count(|fates| fates.withheld);
         }

@@ -46,6 +46,12 @@ impl BitBuffer {
         self.len
     }
 
+    /// The bits by the word, the first being the lowest of the first; after the last there are zeros.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// How many bytes they fill.
     #[must_use]
     pub const fn byte_len(&self) -> usize {

@@ -3,7 +3,7 @@
 //! Adds up by the word first. Only when not everything fits is each difference an item of its own, with what it
 //! costs and how urgent it is. Knows the plan it cuts. Has no idea of datagrams.
 
-use super::super::cohort::{Chunks, Shared};
+use super::super::cohort::{Chunks, Origin, Shared};
 use super::super::grid::distance_squared;
 use super::super::owner::Owned;
 use super::super::priority;
@@ -135,7 +135,8 @@ impl Scratch {
     }
 
     fn bits_of(&self, planned: &PlannedRange, sight: &Sight<'_>, measure: Measure) -> usize {
-        let (shared, plain) = self.sources(planned, sight.frame);
+        let frame = sight.frame;
+        let (shared, plain) = self.sources(planned, frame);
         let mut bits = 0;
         for (index, mask) in self.sets.masks(planned.range) {
             let fates = self.sets.word(index);
@@ -150,19 +151,19 @@ impl Scratch {
                     Measure::Each => steady_bits(shared, index, steady),
                 };
             }
-            if others != 0
-                && let Some(plain) = plain.and_then(|plain| plain.within(index))
-            {
-                let listed = others & plain.listed;
-                bits += listed_bits(|slot| plain.chunk(slot), index, listed, PLACE_BITS);
+            if let Some(plain) = plain {
+                let singles = slots_of(index, others).map(|slot| self.single(frame, plain, slot));
+                let listed = singles.filter(|single| single.differs);
+                bits += listed
+                    .map(|single| single.bits + PLACE_BITS as usize)
+                    .sum::<usize>();
             }
             bits += (population(gone) * (PLACE_BITS + 1)) as usize;
-            if new != 0
-                && let Some(absolute) = sight.frame.cohorts.absolute(sight.frame, index)
-            {
-                let each = PLACE_BITS + ENTERING_BITS;
-                bits += listed_bits(|slot| absolute.chunk(slot), index, new, each);
-            }
+            let entering = slots_of(index, new).map(|slot| {
+                let single = self.single(frame, Origin::Nothing, slot);
+                single.bits + (PLACE_BITS + ENTERING_BITS) as usize
+            });
+            bits += entering.sum::<usize>();
         }
         bits
     }
@@ -213,21 +214,16 @@ impl Scratch {
                     push(item(slot, What::Left, 1, 0));
                 }
                 if is(fates.new) {
-                    let absolute = frame.cohorts.absolute(frame, index);
-                    let chunk = absolute.map_or((0, 0), |absolute| absolute.chunk(slot));
+                    let single = self.single(frame, Origin::Nothing, slot);
                     let waiting = self.waiting.binary_search_by_key(&slot, |of| of.slot);
                     let waiting = waiting.ok().and_then(|place| self.waiting.get(place));
                     let waited = waiting.map_or(0, |waiting| u32::from(waiting.snapshots));
-                    push(item(slot, What::Entered, chunk.1 - chunk.0, waited));
+                    push(item(slot, What::Entered, single.bits, waited));
                 }
                 if !is(fates.kept) {
                     continue;
                 }
-                let bits = if is(fates.aged) {
-                    let own = self.own.binary_search_by_key(&slot, |own| own.slot);
-                    let own = own.ok().and_then(|place| self.own.get(place));
-                    own.map(|own| own.chunk.1 - own.chunk.0)
-                } else if is(fates.steady) {
+                let bits = if is(fates.steady) {
                     of.and_then(|(shared, of)| {
                         if is(of.coded) {
                             Some(size(&shared.coded_chunks, slot))
@@ -235,12 +231,15 @@ impl Scratch {
                             is(of.listed).then(|| size(&shared.listed_chunks, slot))
                         }
                     })
+                } else if is(fates.aged) || plain.is_none() {
+                    let own = self.own.binary_search_by_key(&slot, |own| own.slot);
+                    let own = own.ok().and_then(|place| self.own.get(place));
+                    own.map(|own| own.chunk.1 - own.chunk.0)
                 } else {
-                    let plain = plain.and_then(|plain| plain.within(index));
-                    let listed = plain.filter(|plain| is(plain.listed));
-                    listed
-                        .map(|plain| plain.chunk(slot))
-                        .map(|(start, end)| end - start)
+                    let single = plain.map(|plain| self.single(frame, plain, slot));
+                    single
+                        .filter(|single| single.differs)
+                        .map(|single| single.bits)
                 };
                 if let Some(bits) = bits {
                     let stale = base.and_then(|base| base.stale(slot));
