@@ -114,6 +114,9 @@ struct OwnArguments {
     /// How datagrams cross the kernel: auto, batch or portable
     #[arg(long, value_name = "WAY", default_value = "auto", value_parser = str::parse::<PacketIo>, conflicts_with = "server")]
     packet_io: PacketIo,
+    /// How long a shard lets what a crowd says gather before it reads on; 0s is not at all
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = value::duration, conflicts_with = "server")]
+    gather: Duration,
 }
 
 /// A server that runs already.
@@ -306,6 +309,7 @@ impl Target {
             snapshot_rate: arguments.own.snapshot_rate,
             shards: arguments.own.shards,
             packet_io: arguments.own.packet_io,
+            gather: arguments.own.gather,
             seed: arguments.seed,
             key: key.clone(),
         };

@@ -21,6 +21,8 @@ pub const MAX_CLIENTS: u32 = 16_384;
 /// The most shards one process has.
 pub const MAX_SHARDS: u16 = 64;
 
+/// The longest [`gather`](ServerConfig::gather): what is longer is felt by players.
+const MAX_GATHER: Duration = Duration::from_millis(10);
 /// The largest [`inbox`](ServerConfig::inbox).
 const MAX_INBOX: usize = 1 << 20;
 /// The smallest that is not asked for.
@@ -53,6 +55,9 @@ pub struct ServerConfig {
     /// How datagrams cross the kernel. Whatever the system refuses is left out, so that no value keeps a server from
     /// running. Default [`PacketIo::Auto`].
     pub packet_io: PacketIo,
+    /// How long a shard of 64 clients and more sleeps when it has read all that came, so that what comes next is
+    /// read together: 0 to 10 ms, 0 being not at all. Default 1 ms. It does not sleep when a frame is due.
+    pub gather: Duration,
     /// The message channels, the same at both ends. Default: 0 is reliable, 1 is unreliable.
     pub link: Arc<LinkConfig>,
     /// How far clients see and how many bytes a snapshot may have.
@@ -115,6 +120,7 @@ impl ServerConfig {
             snapshot_rate: TickRate::HZ_30,
             shards: 1,
             packet_io: PacketIo::Auto,
+            gather: Duration::from_millis(1),
             link: Arc::new(LinkConfig::default()),
             view: ViewConfig::default(),
             frames: FrameConfig::default(),
@@ -181,6 +187,9 @@ impl ServerConfig {
         )?;
         ensure((1..=MAX_SHARDS).contains(&self.shards), "shards", || {
             format!("{} is not between 1 and {MAX_SHARDS}", self.shards)
+        })?;
+        ensure(self.gather <= MAX_GATHER, "gather", || {
+            format!("{:?} is not between 0 and {MAX_GATHER:?}", self.gather)
         })?;
         let inbox = self.inbox_size();
         ensure((64..=MAX_INBOX).contains(&inbox), "inbox", || {
@@ -339,6 +348,8 @@ mod tests {
         let places = refused(|config| config.max_clients = 0);
         assert_eq!(places, "max_clients: 0 is not between 1 and 16384");
         assert!(refused(|config| config.shards = 65).contains("between 1 and 64"));
+        let long = refused(|config| config.gather = Duration::from_micros(10_001));
+        assert_eq!(long, "gather: 10.001ms is not between 0 and 10ms");
         let port = refused(|config| config.public_addresses = vec![config.listen]);
         assert!(port.contains("127.0.0.1:0"), "{port}");
         let burst = refused(|config| config.admission.player_bytes = Allowance::new(9, 9));

@@ -7,6 +7,7 @@
 //! [`Core`] is that work without a socket and without waiting; [`Shard`] adds both.
 
 mod core;
+mod pause;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 pub(super) use self::core::{Command, Core};
+pub(super) use self::pause::Pause;
 use super::admission::AdmissionConfig;
 use super::clock::{ServerClock, calendar};
 use super::metrics::Counter;
@@ -60,6 +62,7 @@ pub(super) struct Shard {
     pub(super) limits: watch::Receiver<AdmissionConfig>,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) drain_timeout: Duration,
+    pub(super) pause: Pause,
 }
 
 /// What woke a shard.
@@ -111,7 +114,7 @@ impl Shard {
             if matches!(wake, Wake::Stop) {
                 deadline = Some(now + self.drain_timeout);
             }
-            self.attend(wake, now, &mut socket);
+            let heard_all = self.attend(wake, now, &mut socket);
             self.core.settle(now);
             let has_work = !self.core.is_empty();
             if is_timer || (is_idle && has_work) {
@@ -120,6 +123,9 @@ impl Shard {
                 timer.as_mut().reset(Instant::now() + rest);
             }
             self.transmit(now, &mut socket, &mut queue);
+            if heard_all && queue.is_empty() && deadline.is_none() {
+                self.let_gather();
+            }
             if deadline.is_some_and(|deadline| self.is_over(now, deadline, &queue)) {
                 self.core.mirror();
                 return Ok(());
@@ -127,8 +133,9 @@ impl Shard {
         }
     }
 
-    /// Does what a wake asks for; what is to be sent for it is sent later.
-    fn attend(&mut self, wake: Wake, now: Timestamp, socket: &mut ShardSocket) {
+    /// Does what a wake asks for; what is to be sent for it is sent later. Says whether that was to read the socket, and
+    /// nothing was left in it.
+    fn attend(&mut self, wake: Wake, now: Timestamp, socket: &mut ShardSocket) -> bool {
         match wake {
             Wake::Stop => {
                 let text = self.stop.borrow_and_update().clone();
@@ -146,11 +153,19 @@ impl Shard {
                 let frame = self.frames.borrow_and_update().clone();
                 if let Some(frame) = frame {
                     self.core.publish(now, frame);
+                    self.pause.frame(now);
                 }
             }
-            Wake::Socket => {
-                self.receive(now, socket);
-            }
+            Wake::Socket => return self.receive(now, socket).would_block,
+        }
+        false
+    }
+
+    /// Sleeps for a moment, if it may. The thread sleeps and not only this task, because a runtime that waits for its
+    /// sockets is woken by each datagram, whoever waits for it.
+    fn let_gather(&self) {
+        if let Some(length) = self.pause.now(self.clock.now(), self.core.len()) {
+            std::thread::sleep(length);
         }
     }
 

@@ -20,7 +20,7 @@ use super::control::{ServerControl, ServerHandle, ShardLink, Shared};
 use super::directory::Directory;
 use super::issue::{TokenIssuer, randomness};
 use super::metrics::{ServerStats, ShardMetrics};
-use super::shard::{Command, Core, Shard};
+use super::shard::{Command, Core, Pause, Shard};
 use super::socket::Mechanisms;
 use super::tick::{FrameHook, Outlet, TickLoop, TickMetrics};
 use super::{socket, tick};
@@ -167,6 +167,7 @@ impl<G: Game> Server<G> {
                 limits: shared.limits.subscribe(),
                 stop: shared.stop.subscribe(),
                 drain_timeout: self.config.drain_timeout,
+                pause: Pause::new(self.config.gather),
             };
             let name = format!("shard-{index}");
             handle

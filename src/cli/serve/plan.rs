@@ -136,6 +136,7 @@ fn server(values: &ServeSettings, key: Key) -> ServerConfig {
     config.snapshot_rate = values.snapshot_rate;
     config.shards = values.shards;
     config.packet_io = values.packet_io;
+    config.gather = values.gather;
     config.admission = limits(values);
     config.drain_timeout = values.drain_timeout.saturating_sub(values.shutdown_grace);
     let radius = f32::from(values.view_radius);

@@ -91,6 +91,8 @@ settings! {
             shards: u16 = Row::one("N").default("1"), one(within(1, u64::from(MAX_SHARDS)));
             /// How datagrams cross the kernel: auto, batch or portable
             packet_io: PacketIo = Row::one("WAY").default("auto"), one(str::parse);
+            /// How long a shard lets what a crowd says gather before it reads on; 0s is not at all
+            gather: Duration = Row::one("TIME").default("1ms"), one(value::duration);
         }
         "World": {
             /// The game that is played: arena or cubes

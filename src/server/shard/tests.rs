@@ -11,7 +11,7 @@ use rand::rngs::ChaCha20Rng;
 use tokio::sync::{mpsc, watch};
 
 use super::core::{Command, Core};
-use super::{Shard, Wake, heard_before_a_frame};
+use super::{Pause, Shard, Wake, heard_before_a_frame};
 use crate::game::Recipients;
 use crate::id::{ClientId, UserData};
 use crate::proto::channel::{ChannelId, LinkConfig};
@@ -358,6 +358,7 @@ async fn alone(bench: Bench) -> (Shard, ShardSocket, Arc<ShardMetrics>) {
         limits: watch::channel(AdmissionConfig::default()).1,
         stop: watch::channel(None).1,
         drain_timeout: Duration::ZERO,
+        pause: Pause::new(Duration::ZERO),
     };
     let socket = ShardSocket::new(twin, Mechanisms::NONE).await;
     (shard, socket.expect("registers"), metrics)

@@ -44,6 +44,8 @@ pub struct ServerOrder {
     pub shards: u16,
     /// How datagrams cross the kernel.
     pub packet_io: PacketIo,
+    /// How long a shard lets what comes gather.
+    pub gather: Duration,
     /// Where the world begins.
     pub seed: u64,
     /// The key of this run.
@@ -229,6 +231,7 @@ fn command(program: &Path, order: &ServerOrder) -> Command {
         .args(["--snapshot-rate", &order.snapshot_rate.hz().to_string()])
         .args(["--shards", &order.shards.to_string()])
         .args(["--packet-io", order.packet_io.name()])
+        .args(["--gather", &format!("{}us", order.gather.as_micros())])
         .args(["--seed", &order.seed.to_string()])
         .args([
             "--log-format",
@@ -272,6 +275,7 @@ mod tests {
             snapshot_rate: TickRate::HZ_30,
             shards: 1,
             packet_io: PacketIo::Auto,
+            gather: Duration::from_millis(1),
             seed: 1,
             key: Key::from_bytes([0x5e; 32]),
         }
