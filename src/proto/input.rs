@@ -50,6 +50,9 @@ impl core::fmt::Debug for InputBytes {
 /// How many inputs one datagram carries at most.
 pub const MAX_REPEATED: usize = 8;
 
+/// Of so many ticks it is known which inputs were heard: of all that a datagram carries, also when it is as many ticks late.
+const HEARD: usize = 2 * MAX_REPEATED;
+
 /// Stands for "the same bytes as the entry before".
 const SAME: u8 = 255;
 
@@ -179,19 +182,19 @@ pub(crate) fn read_inputs<'p>(
 
 /// Knows which inputs of one client were heard before, so that their repetitions go no further.
 ///
-/// Remembers a hash for each of the last 32 ticks and not the inputs: a different input for a tick that was heard
+/// Remembers a hash for each of the last [`HEARD`] ticks and not the inputs: a different input for a tick that was heard
 /// passes (the game's rules refuse and count it), and one in 2^32 of those is taken for a
 /// repetition, which refuses it just as well.
 #[derive(Debug, Default)]
 pub(crate) struct HeardInputs {
-    ring: [(u32, u32); 32],
+    ring: [(u32, u32); HEARD],
 }
 
 impl HeardInputs {
     /// Whether this input was heard before; from now on it was.
     pub(crate) fn is_repetition(&mut self, tick: Tick, input: WireInput<'_>) -> bool {
         let heard = (tick.0, input.mark);
-        let entry = &mut self.ring[tick.0 as usize % 32];
+        let entry = &mut self.ring[tick.0 as usize % HEARD];
         if *entry == heard {
             return true;
         }
@@ -290,9 +293,10 @@ mod tests {
         assert!(!repeats(0, b"a"));
         assert!(repeats(0, b"a"));
         assert!(!repeats(0, b"b"));
-        assert!(!repeats(32, b"c"));
+        let later = HEARD as u32;
+        assert!(!repeats(later, b"c"));
         assert!(!repeats(0, b"a"), "forgotten, and harmless");
-        assert!(repeats(32, b"c"), "the newer one stays");
+        assert!(repeats(later, b"c"), "the newer one stays");
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock};
 use super::codec::{Chunker, Class, KindTables, Past, Tables, Words};
 use super::columns::Columns;
 use super::frame::TickFrame;
-use super::singles::{Made, Maker, Places, Single, Store};
+use super::singles::{Made, Maker, Places, Single, Store, Tools};
 use super::slots::slots_of;
 use crate::proto::wire::BitBuffer;
 use crate::time::Tick;
@@ -138,6 +138,8 @@ pub(super) struct Shared {
     pub(super) coded_chunks: Chunks,
     pub(super) listed_chunks: Chunks,
     chunker: Chunker,
+    /// The rows of an entity at the ticks of the history.
+    rows: [Vec<i32>; 3],
 }
 
 /// Of a word, who was there at all these columns and is the same one now.
@@ -177,6 +179,7 @@ impl Shared {
         let age = frame.age_of(history.base).unwrap_or(0);
         let oldest = earliest.unwrap_or(earlier).tick();
         let past = [base, earlier, earliest.unwrap_or(earlier)];
+        let mut rows = core::mem::take(&mut self.rows);
         for index in 0..words {
             let mut stirred = 0;
             for columns in frame.between(oldest, frame.tick()) {
@@ -190,23 +193,28 @@ impl Shared {
                 ..SharedWord::default()
             };
             for slot in slots_of(index, steady & stirred) {
-                let now = frame.columns.row(slot);
-                let [then, before, long_before] = past.map(|columns| columns.row(slot));
-                let (Some(now), Some(then), Some(before)) = (now, then, before) else {
+                let Some(now) = frame.row(slot) else {
                     continue;
                 };
                 let Some(kind) = tables.kind(now.kind) else {
                     continue;
                 };
+                for (row, columns) in rows.iter_mut().zip(&past) {
+                    if let Some(packed) = columns.row(slot, &frame.schema) {
+                        packed.unfold(row);
+                    }
+                }
+                let [base, earlier, long_before] = &rows;
                 let past = Past::Full {
-                    base: then.values,
-                    earlier: before.values,
-                    earliest: earliest.and(long_before).map(|row| row.values),
+                    base,
+                    earlier,
+                    earliest: earliest.and(Some(long_before)),
                     age,
                 };
-                self.tell(tables, kind, slot, &past, (then.values, now.values));
+                self.tell(tables, kind, slot, &past, (base, now.values));
             }
         }
+        self.rows = rows;
         self.coded_chunks.fill(words * 64);
         self.listed_chunks.fill(words * 64);
     }
@@ -289,15 +297,10 @@ pub(super) enum Origin {
 impl Origin {
     /// Makes the chunk of whoever is in a slot, if there is anything to say, and says whether it tells of a
     /// difference.
-    fn make(
-        self,
-        frame: &TickFrame,
-        slot: u16,
-        chunker: &mut Chunker,
-        bits: &mut BitBuffer,
-    ) -> bool {
+    fn make(self, frame: &TickFrame, slot: u16, tools: &mut Tools, bits: &mut BitBuffer) -> bool {
+        let Tools { chunker, row } = tools;
         let tables = frame.schema.tables();
-        let Some(now) = frame.columns.row(slot) else {
+        let Some(now) = frame.row(slot) else {
             return false;
         };
         let Some(kind) = tables.kind(now.kind) else {
@@ -306,10 +309,9 @@ impl Origin {
         let past = match self {
             Self::Nothing => Some(Past::Nothing),
             Self::Baseline(_, tick) => {
-                let then = frame.columns_at(tick).and_then(|columns| columns.row(slot));
-                let then = then.zip(frame.age_of(tick));
+                let then = frame.row_at(tick, slot).zip(frame.age_of(tick));
                 then.map(|(then, age)| Past::First {
-                    base: then.values,
+                    base: then.unfold(row),
                     age,
                 })
             }
@@ -506,8 +508,7 @@ impl Cohorts {
             Origin::Nothing => (&self.absolute, &self.counts.absolute),
             Origin::Baseline(cell, _) => (&self.plain[cell], &self.counts.plain),
         };
-        let make =
-            |chunker: &mut Chunker, bits: &mut BitBuffer| origin.make(frame, slot, chunker, bits);
+        let make = |tools: &mut Tools, bits: &mut BitBuffer| origin.make(frame, slot, tools, bits);
         let room = (&self.store, self.slots);
         let (single, made) = places.get(slot, room, maker, make, out);
         match made {

@@ -1,9 +1,10 @@
-//! The quantised values of all entities at one tick.
+//! The quantised values of all entities at one tick, as they lie in history.
 //!
-//! Knows rows by slot. Has no idea of clients, interest or bits. Once published it never changes,
+//! Knows rows by slot. Has no idea of clients, interest or what is sent. Once published it never changes,
 //! and the frames of the following 32 snapshots share it.
 
 use super::codec::Class;
+use super::packed::{Layout, PackedRow};
 use super::schema::Schema;
 use super::slots::SlotSet;
 use crate::id::EntityId;
@@ -12,19 +13,19 @@ use crate::time::Tick;
 /// Where an entity's values are, and which entity it is.
 #[derive(Debug, Clone, Copy)]
 struct Head {
-    /// Where its values start.
+    /// Where the words of its values start.
     start: u32,
     generation: u16,
     kind: u8,
-    /// How many values it has; 0: nobody is here.
-    len: u8,
+    /// How many words they take; 0: nobody is here.
+    words: u8,
 }
 
 const NOBODY: Head = Head {
     start: 0,
     generation: 0,
     kind: u8::MAX,
-    len: 0,
+    words: 0,
 };
 
 /// The quantised values of all entities at one tick, by slot.
@@ -33,7 +34,7 @@ pub(super) struct Columns {
     tick: Tick,
     heads: Vec<Head>,
     /// The rows one after another, in the order in which they were put.
-    values: Vec<i32>,
+    words: Vec<u64>,
     count: usize,
     /// Who is here.
     used: SlotSet,
@@ -45,20 +46,12 @@ pub(super) struct Columns {
     busy: SlotSet,
 }
 
-/// One row: an entity as it is at the tick of its columns.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RowRef<'a> {
-    pub(super) generation: u16,
-    pub(super) kind: u8,
-    pub(super) values: &'a [i32],
-}
-
 impl Columns {
     /// Forgets everything and keeps the memory.
     pub(super) fn clear(&mut self, tick: Tick) {
         self.tick = tick;
         self.heads.clear();
-        self.values.clear();
+        self.words.clear();
         self.used.clear(0);
         self.count = 0;
     }
@@ -77,26 +70,27 @@ impl Columns {
         self.heads.len()
     }
 
-    /// The row of a slot.
+    /// The row of a slot, as it lies here.
     #[inline]
-    pub(super) fn row(&self, slot: u16) -> Option<RowRef<'_>> {
-        let head = self.heads.get(usize::from(slot))?;
-        if head.len == 0 {
-            return None;
-        }
+    pub(super) fn row<'a>(&'a self, slot: u16, schema: &'a Schema) -> Option<PackedRow<'a>> {
+        let head = self.head(slot)?;
+        Some(PackedRow::new(
+            schema.layout(head.kind)?,
+            self.words_of(head)?,
+        ))
+    }
+
+    #[inline]
+    fn words_of(&self, head: &Head) -> Option<&[u64]> {
         let start = head.start as usize;
-        Some(RowRef {
-            generation: head.generation,
-            kind: head.kind,
-            values: self.values.get(start..start + usize::from(head.len))?,
-        })
+        self.words.get(start..start + usize::from(head.words))
     }
 
     #[inline]
     fn head(&self, slot: u16) -> Option<&Head> {
         self.heads
             .get(usize::from(slot))
-            .filter(|head| head.len > 0)
+            .filter(|head| head.words > 0)
     }
 
     /// The generation and kind of whoever is in this slot.
@@ -133,29 +127,30 @@ impl Columns {
         &self.busy
     }
 
-    /// The rows' memory, to write the next row into; tell with [`Self::place`] whose it is.
-    pub(super) const fn values_mut(&mut self) -> &mut Vec<i32> {
-        &mut self.values
-    }
-
-    /// Gives the values from `start` to an entity. The slot must be free.
-    pub(super) fn place(&mut self, id: EntityId, kind: u8, start: usize) {
+    /// Takes in the row of an entity. The slot must be free.
+    pub(super) fn place(&mut self, id: EntityId, kind: u8, layout: &Layout, values: &[i32]) {
         let slot = usize::from(id.slot);
         if self.heads.len() <= slot {
             self.heads.resize(slot + 1, NOBODY);
         }
+        let start = self.words.len() as u32;
         self.heads[slot] = Head {
-            start: start as u32,
+            start,
             generation: id.generation,
             kind,
-            len: (self.values.len() - start) as u8,
+            words: layout.pack(values, &mut self.words) as u8,
         };
         *self.used.word_mut(slot / 64) |= 1 << (slot % 64);
         self.count += 1;
     }
 
-    /// Says what is new since the columns published before.
-    pub(super) fn compare_with(&mut self, before: Option<&Self>, schema: &Schema) {
+    /// Says what is new since the columns published before. `now` are the values of a slot and its kind.
+    pub(super) fn compare_with<'v>(
+        &mut self,
+        before: Option<&Self>,
+        schema: &Schema,
+        now: impl Fn(u16, u8) -> &'v [i32],
+    ) {
         let tables = schema.tables();
         let slots = self.heads.len();
         for set in [&mut self.changed, &mut self.born, &mut self.busy] {
@@ -163,22 +158,28 @@ impl Columns {
         }
         for slot in 0..slots {
             let number = slot as u16;
-            let Some(now) = self.row(number) else {
+            let Some((generation, kind)) = self.who(number) else {
                 continue;
             };
-            let then = before.and_then(|before| before.row(number));
-            let then =
-                then.filter(|then| (then.generation, then.kind) == (now.generation, now.kind));
+            let then = before.filter(|before| before.who(number) == Some((generation, kind)));
             // What only owners are told is told to each of them anyway.
-            let same = then.is_some_and(|then| match schema.owner_fields(now.kind) {
-                None => then.values == now.values,
-                Some(fields) => fields.same_to_others(then.values, now.values),
+            let same = then.is_some_and(|then| match schema.owner_fields(kind) {
+                None => {
+                    let words = |columns: &'_ Self| columns.head(number).copied();
+                    let heads = words(then).zip(words(self));
+                    heads.is_some_and(|(one, two)| then.words_of(&one) == self.words_of(&two))
+                }
+                Some(fields) => {
+                    let rows = then.row(number, schema).zip(self.row(number, schema));
+                    rows.is_some_and(|(one, two)| fields.same_to_others(one.values(), two.values()))
+                }
             });
+            let values = now(number, kind);
             let busy = match (same, before) {
                 (true, Some(before)) => before.busy.contains(number),
                 _ => tables
-                    .kind(now.kind)
-                    .is_some_and(|kind| kind.resting_class(now.values) == Class::Busy),
+                    .kind(kind)
+                    .is_some_and(|kind| kind.resting_class(values) == Class::Busy),
             };
             let is_born = then.is_none();
             if is_born {

@@ -10,6 +10,7 @@ use super::HISTORY;
 use super::cohort::{CohortStats, Cohorts};
 use super::columns::Columns;
 use super::grid::Grid;
+use super::packed::{Layout, PackedRow};
 use super::relevance::{Relevance, Relevances, Team};
 use super::schema::{KindId, Schema};
 use crate::id::{ClientSlot, EntityId};
@@ -78,6 +79,14 @@ pub struct Row<'a> {
     pub values: &'a [i32],
 }
 
+/// An entity's values as they are at the tick of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowRef<'a> {
+    pub(super) generation: u16,
+    pub(super) kind: u8,
+    pub(super) values: &'a [i32],
+}
+
 /// One published tick of the world. Made by [`super::FrameHistory`].
 #[derive(Debug)]
 pub struct TickFrame {
@@ -89,6 +98,9 @@ pub struct TickFrame {
     pub(super) earlier: Vec<Arc<Columns>>,
     /// Which of these there are: bit `n` for those `n` snapshot intervals ago.
     pub(super) ages: u64,
+    /// The rows of this tick one after another, in the order in which they were put; and by slot where each starts.
+    pub(super) values: Vec<i32>,
+    pub(super) starts: Vec<u32>,
     /// Where entities are, by slot. Only of this tick: nobody asks where somebody was.
     pub(super) positions: Vec<[f32; 3]>,
     pub(super) grid: Grid,
@@ -109,6 +121,8 @@ impl TickFrame {
             columns: Arc::default(),
             earlier: Vec::with_capacity(HISTORY),
             ages: 0,
+            values: Vec::new(),
+            starts: Vec::new(),
             positions: Vec::new(),
             grid: Grid::default(),
             viewpoints: Vec::new(),
@@ -151,7 +165,7 @@ impl TickFrame {
     /// The entity in a slot.
     #[must_use]
     pub fn entity(&self, slot: u16) -> Option<Row<'_>> {
-        let row = self.columns.row(slot)?;
+        let row = self.row(slot)?;
         Some(Row {
             id: EntityId {
                 slot,
@@ -194,6 +208,30 @@ impl TickFrame {
     #[must_use]
     pub fn cohort_stats(&self) -> CohortStats {
         self.cohorts.stats()
+    }
+
+    /// The row of a slot at this tick or one of the history.
+    pub(super) fn row_at(&self, tick: Tick, slot: u16) -> Option<PackedRow<'_>> {
+        self.columns_at(tick)?.row(slot, &self.schema)
+    }
+
+    /// The row of a slot.
+    #[inline]
+    pub(super) fn row(&self, slot: u16) -> Option<RowRef<'_>> {
+        let (generation, kind) = self.columns.who(slot)?;
+        Some(RowRef {
+            generation,
+            kind,
+            values: self.values_of(slot, kind),
+        })
+    }
+
+    /// The values of whoever was put into a slot, who is of this kind.
+    #[inline]
+    pub(super) fn values_of(&self, slot: u16, kind: u8) -> &[i32] {
+        let start = self.starts.get(usize::from(slot)).copied().unwrap_or(0) as usize;
+        let fields = self.schema.layout(kind).map_or(0, Layout::fields);
+        self.values.get(start..start + fields).unwrap_or(&[])
     }
 
     /// Where the entity in a slot is.

@@ -85,22 +85,32 @@ impl Grid {
         place as usize & (self.starts.len().saturating_sub(2))
     }
 
-    /// Calls `found` once for each entity within `radius` of `center`, with the square of its distance.
-    #[inline]
-    pub(super) fn near(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(u16, f32)) {
-        let squared = radius * radius;
-        self.around(center, radius, |entry| {
+    /// Adds to a set whoever is within the inner radius, and of those in `before` whoever is within the outer one, which
+    /// is not smaller. The set must have been cleared for all slots there are.
+    pub(super) fn add_near(
+        &self,
+        center: [f32; 3],
+        (inner, outer): (f32, f32),
+        before: &SlotSet,
+        near: &mut SlotSet,
+    ) {
+        let (inner, squared) = (inner * inner, outer * outer);
+        self.around(center, outer, |entry, is_met| {
             let distance = distance_squared(entry.position, center);
-            if distance <= squared {
-                found(entry.slot, distance);
+            let (word, bit) = (usize::from(entry.slot / 64), entry.slot % 64);
+            let was_near = before.word(word) >> bit & 1 == 1;
+            // Without branches: whether somebody is near is as good as random, and a wrong guess costs more than all of this.
+            let is_near = is_met & ((distance <= inner) | (was_near & (distance <= squared)));
+            if let Some(word) = near.words_mut().get_mut(word) {
+                *word |= u64::from(is_near) << bit;
             }
         });
     }
 
-    /// Calls `found` once for each entity of the cells that a square around `center` touches:
-    /// everybody within `radius`, and some others.
+    /// Calls `found` for each entity of the cells that a square around `center` touches: everybody within `radius`, and
+    /// some others. Some are found by the way, perhaps more than once: they are not met.
     #[inline]
-    fn around(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(&Entry)) {
+    fn around(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(&Entry, bool)) {
         // A little more than asked for: a rounding error must never hide anybody.
         let reach =
             radius * 1.0001 + f32::EPSILON * (center[0].abs() + center[1].abs() + 1.0) * 4.0;
@@ -109,15 +119,16 @@ impl Grid {
         let columns = i64::from(right) - i64::from(left) + 1;
         let rows = i64::from(high) - i64::from(low) + 1;
         if columns.saturating_mul(rows) >= self.entries.len() as i64 {
-            self.entries.iter().for_each(found);
+            self.entries.iter().for_each(|entry| found(entry, true));
             return;
         }
         // Fewer columns than entities, so fewer than buckets: no run meets itself.
         for row in low..=high {
             for entries in self.run(left, row, columns as usize) {
-                // Other rows may share the buckets; they are passed over.
-                let of_row = entries.iter().filter(|entry| entry.row == row);
-                of_row.for_each(&mut found);
+                // Other rows may share the buckets.
+                entries
+                    .iter()
+                    .for_each(|entry| found(entry, entry.row == row));
             }
         }
     }
@@ -167,26 +178,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn those_within_the_radius_are_found_once_and_nobody_else(
+        fn those_within_the_radii_are_found_and_nobody_else(
             positions in prop::collection::vec(prop::array::uniform3(prop_oneof![-80.0_f32..80.0, -1e30_f32..1e30]), 0..200),
             center in prop::array::uniform3(-100.0_f32..100.0),
-            radius in 0.0_f32..120.0,
+            (inner, more) in (0.0_f32..120.0, 0.0_f32..20.0),
             cell_size in 0.5_f32..50.0,
+            held in prop::collection::vec(any::<bool>(), 400),
         ) {
             let (used, positions) = world(&positions);
             let mut grid = Grid::default();
             grid.build(&used, &positions, cell_size);
-            let mut found = BTreeSet::new();
+            let mut met = BTreeSet::new();
             let mut twice = false;
-            grid.near(center, radius, |slot, distance| {
-                twice |= !found.insert(slot) || distance != distance_squared(positions[usize::from(slot)], center);
-            });
+            grid.around(center, inner, |entry, is_met| twice |= is_met && !met.insert(entry.slot));
             prop_assert!(!twice);
+            let outer = inner + more;
+            let (mut before, mut near) = (SlotSet::default(), SlotSet::default());
+            (0..400_u16).filter(|slot| held[usize::from(*slot)]).for_each(|slot| before.insert(slot));
+            near.clear(positions.len());
+            grid.add_near(center, (inner, outer), &before, &mut near);
             for slot in used.iter() {
-                let at = positions[usize::from(slot)];
-                let is_near = distance_squared(at, center) <= radius * radius;
-                prop_assert_eq!(found.contains(&slot), is_near);
+                let distance = distance_squared(positions[usize::from(slot)], center);
+                let is_near = distance <= inner * inner || before.contains(slot) && distance <= outer * outer;
+                prop_assert_eq!(near.contains(slot), is_near);
             }
+            prop_assert!(near.iter().all(|slot| used.contains(slot)));
         }
     }
 }

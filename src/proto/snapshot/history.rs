@@ -157,7 +157,9 @@ impl FrameHistory {
         } = builder;
         if let Some(columns) = Arc::get_mut(&mut columns) {
             let before = self.ring.first().map(|before| &**before);
-            columns.compare_with(before, &self.schema);
+            columns.compare_with(before, &self.schema, |slot, kind| {
+                frame.values_of(slot, kind)
+            });
         }
         if let Some(frame) = Arc::get_mut(&mut frame) {
             frame.equal_views = self.equal_views;
@@ -201,6 +203,8 @@ impl FrameHistory {
                 .viewpoints
                 .iter_mut()
                 .for_each(|viewpoint| *viewpoint = None);
+            frame.values.clear();
+            frame.starts.clear();
             frame.positions.clear();
             frame.relevances.clear();
             frame.cohorts.reset();
@@ -283,7 +287,19 @@ impl FrameBuilder {
         position: [f32; 3],
         write: impl FnOnce(&mut RowWriter<'_>),
     ) -> Result<(), FrameError> {
-        let schema = &self.frame.schema;
+        let (Some(frame), Some(columns)) = (
+            Arc::get_mut(&mut self.frame),
+            Arc::get_mut(&mut self.columns),
+        ) else {
+            return Err(FrameError::Occupied(id));
+        };
+        let TickFrame {
+            schema,
+            values,
+            starts,
+            positions,
+            ..
+        } = frame;
         let Some(description) = schema.kind(kind) else {
             return Err(FrameError::Kind {
                 entity: id,
@@ -297,36 +313,30 @@ impl FrameBuilder {
             return Err(FrameError::Position(id));
         }
         let fields = description.fields.len();
-        let Some(columns) = Arc::get_mut(&mut self.columns) else {
-            return Err(FrameError::Occupied(id));
-        };
         if columns.who(id.slot).is_some() {
             return Err(FrameError::Occupied(id));
         }
-        let start = columns.values_mut().len();
-        let mut row = RowWriter::new(
-            &description.fields,
-            schema.codings(kind.0),
-            columns.values_mut(),
-        );
+        let start = values.len();
+        let mut row = RowWriter::new(&description.fields, schema.codings(kind.0), values);
         write(&mut row);
-        let values = row.written();
-        if values != fields {
-            columns.values_mut().truncate(start);
+        let written = row.written();
+        if written != fields {
+            values.truncate(start);
             return Err(FrameError::Values {
                 entity: id,
-                values,
+                values: written,
                 fields,
             });
         }
-        columns.place(id, kind.0, start);
-        if let Some(frame) = Arc::get_mut(&mut self.frame) {
-            let slot = usize::from(id.slot);
-            if frame.positions.len() <= slot {
-                frame.positions.resize(slot + 1, [0.0; 3]);
-            }
-            frame.positions[slot] = position;
+        if let (Some(layout), Some(row)) = (schema.layout(kind.0), values.get(start..)) {
+            columns.place(id, kind.0, layout, row);
         }
+        let slot = usize::from(id.slot);
+        if positions.len() <= slot {
+            positions.resize(slot + 1, [0.0; 3]);
+            starts.resize(slot + 1, 0);
+        }
+        (positions[slot], starts[slot]) = (position, start as u32);
         Ok(())
     }
 

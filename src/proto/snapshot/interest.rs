@@ -5,9 +5,9 @@
 //! by the word, and whom that settles is not measured. Knows one viewpoint and one frame. Has no
 //! idea what was sent.
 
-use super::columns::Columns;
 use super::frame::TickFrame;
-use super::slots::SlotSet;
+use super::grid::distance_squared;
+use super::slots::{SlotSet, slots_of};
 use super::view_config::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
 use crate::time::Tick;
@@ -84,8 +84,7 @@ pub(super) fn visible(
     };
     let side = frame.relevances.side(viewpoint.team);
     if !side.settles_all(frame.columns.used()) {
-        let earlier = frame.columns_at(then);
-        add_near(frame, viewpoint.center, radii, (before, earlier), visible);
+        add_near(frame, viewpoint.center, radii, (before, then), visible);
     }
     if !side.is_silent() {
         for (index, word) in visible.words_mut().iter_mut().enumerate() {
@@ -104,25 +103,40 @@ pub(super) fn visible(
     }
 }
 
-/// Adds who is within the inner radius; and within the outer one who was seen before and is the same.
+/// Adds who is within the inner radius; and within the outer one who was seen at `then` and is the same.
 fn add_near(
     frame: &TickFrame,
     center: [f32; 3],
     radii: Radii,
-    (before, earlier): (&SlotSet, Option<&Columns>),
+    (before, then): (&SlotSet, Tick),
     visible: &mut SlotSet,
 ) {
-    let (inner, columns) = (radii.inner * radii.inner, &*frame.columns);
-    let is_held = |slot: u16| {
-        let then = earlier.filter(|_| before.contains(slot));
-        then.is_some_and(|then| then.who(slot).is_some() && then.who(slot) == columns.who(slot))
+    let (grid, inner) = (&frame.grid, radii.inner);
+    let Some(earlier) = frame.columns_at(then) else {
+        let nobody = SlotSet::default();
+        return grid.add_near(center, (inner, inner), &nobody, visible);
     };
-    let widest = radii.outer.max(radii.inner);
-    frame.grid.near(center, widest, |slot, distance| {
-        if distance <= inner || is_held(slot) {
-            visible.add(slot);
+    grid.add_near(center, (inner, radii.outer.max(inner)), before, visible);
+    // Somebody came to a slot that was seen: it may be another one.
+    for (index, word) in visible.words_mut().iter_mut().enumerate() {
+        let stays = *word & before.word(index);
+        if stays == 0 {
+            continue;
         }
-    });
+        let between = frame.between(then, frame.tick());
+        let born = between.fold(0, |born, columns| born | columns.born().word(index));
+        for slot in slots_of(index, stays & born) {
+            let is_other = earlier.who(slot) != frame.columns.who(slot);
+            if is_other && !within(frame, slot, center, inner) {
+                *word &= !(1 << (slot % 64));
+            }
+        }
+    }
+}
+
+fn within(frame: &TickFrame, slot: u16, center: [f32; 3], radius: f32) -> bool {
+    let position = frame.position(slot);
+    position.is_some_and(|at| distance_squared(at, center) <= radius * radius)
 }
 
 /// The entity a client is always told about, if it exists.

@@ -79,6 +79,7 @@ mod held;
 mod history;
 mod interest;
 mod owner;
+mod packed;
 mod part;
 mod plan;
 mod pool;

@@ -7,6 +7,7 @@
 //!
 //! [`Viewpoint::always`]: super::Viewpoint::always
 
+use super::packed::PackedRow;
 use super::part::read;
 use super::quantity::Coding;
 use super::rejection::Rejection;
@@ -46,17 +47,16 @@ impl OwnerFields {
         self.secrets.is_empty()
     }
 
-    /// Whether two rows are the same to those who do not own them.
+    /// Whether two rows of the kind are the same to those who do not own them.
     #[inline]
-    pub(super) fn same_to_others(&self, one: &[i32], two: &[i32]) -> bool {
-        if one == two {
-            return true;
-        }
+    pub(super) fn same_to_others(
+        &self,
+        one: impl Iterator<Item = i32>,
+        two: impl Iterator<Item = i32>,
+    ) -> bool {
         let mut secrets = self.secrets.iter().map(|secret| secret.field).peekable();
-        let mut values = one.iter().zip(two).enumerate();
-        !self.is_empty()
-            && one.len() == two.len()
-            && values.all(|(field, (one, two))| secrets.next_if_eq(&field).is_some() || one == two)
+        let mut values = one.zip(two).enumerate();
+        values.all(|(field, (one, two))| secrets.next_if_eq(&field).is_some() || one == two)
     }
 
     /// Makes a row what those read who do not own it.
@@ -76,11 +76,13 @@ impl OwnerFields {
     }
 
     /// Writes what is other than in the row that the owner held, or than zero.
-    fn write(&self, held: Option<&[i32]>, now: &[i32], bits: &mut BitBuffer) {
+    fn write(&self, held: Option<PackedRow<'_>>, now: &[i32], bits: &mut BitBuffer) {
         for secret in &self.secrets {
             let now = now.get(secret.field).copied().unwrap_or(secret.zero);
-            bits.push_bit(now != secret.held(held));
-            if now != secret.held(held) {
+            let held = held.and_then(|held| held.value(secret.field));
+            let differs = now != held.unwrap_or(secret.zero);
+            bits.push_bit(differs);
+            if differs {
                 bits.push(secret.coding.raw(now), secret.coding.bits);
             }
         }
@@ -94,7 +96,8 @@ impl OwnerFields {
         reader: &mut BitReader<'_>,
     ) -> Result<(), Rejection> {
         for secret in &self.secrets {
-            let mut value = secret.held(held);
+            let known = held.and_then(|held| held.get(secret.field)).copied();
+            let mut value = known.unwrap_or(secret.zero);
             if read(reader, 1)? == 1 {
                 let raw = read(reader, secret.coding.bits)?;
                 if raw > secret.coding.max {
@@ -110,20 +113,13 @@ impl OwnerFields {
     }
 }
 
-impl Secret {
-    fn held(&self, row: Option<&[i32]>) -> i32 {
-        let value = row.and_then(|row| row.get(self.field));
-        value.copied().unwrap_or(self.zero)
-    }
-}
-
 /// A client's own entity, as its part tells it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owned<'a> {
     pub(super) slot: u16,
     pub(super) fields: &'a OwnerFields,
     /// Its row at the baseline, if it was the client's own there.
-    pub(super) held: Option<&'a [i32]>,
+    pub(super) held: Option<PackedRow<'a>>,
     pub(super) now: &'a [i32],
 }
 
@@ -199,9 +195,10 @@ mod tests {
         let mut row = [99, 3, 0];
         fields.hide(&mut row);
         assert_eq!(row, [0, 3, 4], "a number from -1 in quarters is 0 at 4");
-        assert!(fields.same_to_others(&[1, 3, 0], &[2, 3, 7]));
-        assert!(!fields.same_to_others(&[1, 3, 0], &[1, 4, 0]));
-        assert!(!fields.same_to_others(&[1, 3, 0], &[1, 3]));
+        let same =
+            |one: [i32; 3], two: [i32; 3]| fields.same_to_others(one.into_iter(), two.into_iter());
+        assert!(same([1, 3, 0], [2, 3, 7]));
+        assert!(!same([1, 3, 0], [1, 4, 0]));
     }
 
     #[test]
@@ -215,10 +212,13 @@ mod tests {
             (Some(&[5, 1, 3][..]), Some(7), 1 + 1 + 1 + 5),
         ] {
             let mut bits = BitBuffer::default();
+            let layout = schema.layout(0).expect("of the kind");
+            let mut words = Vec::new();
+            layout.pack(held.unwrap_or(&[]), &mut words);
             let owned = Owned {
                 slot: 7,
                 fields,
-                held,
+                held: held.map(|_| PackedRow::new(layout, &words)),
                 now: &now,
             };
             write_section(Some(&owned), before, schema.slot_bits(), &mut bits);

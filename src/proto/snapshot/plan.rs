@@ -21,7 +21,7 @@ use super::frame::TickFrame;
 use super::interest;
 use super::owner::{self, Owned};
 use super::part::{Body, Lists, all_slots};
-use super::singles::{Maker, Single};
+use super::singles::{Maker, Single, Tools};
 use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
 use crate::proto::wire::BitBuffer;
@@ -268,7 +268,7 @@ impl Scratch {
                     continue;
                 }
                 // Who is held here is who was told, which the columns of the baseline do not know.
-                let now = frame.columns.row(slot);
+                let now = frame.row(slot);
                 let same = now.filter(|now| {
                     (now.generation, now.kind) == (stale.who.generation, stale.who.kind)
                 });
@@ -295,7 +295,7 @@ impl Scratch {
         for (index, mask) in self.sets.masks(range) {
             let fates = *self.sets.word(index);
             for slot in slots_of(index, fates.kept & !fates.steady & !fates.aged & mask) {
-                if let Some(now) = frame.columns.row(slot) {
+                if let Some(now) = frame.row(slot) {
                     self.tell_alone(slot, base, now.values, now.kind, frame);
                 }
             }
@@ -309,15 +309,14 @@ impl Scratch {
             return;
         };
         let start = self.own_bits.len();
-        let then = frame.columns_at(as_of).and_then(|then| then.row(slot));
-        let past = match (frame.age_of(as_of), then) {
+        let Tools { chunker, row } = &mut self.maker.get_mut().tools;
+        let past = match (frame.age_of(as_of), frame.row_at(as_of, slot)) {
             (Some(age), Some(then)) => Past::First {
-                base: then.values,
+                base: then.unfold(row),
                 age,
             },
             _ => Past::Nothing,
         };
-        let chunker = &mut self.maker.get_mut().chunker;
         let differs = chunker.chunk(tables, kind, &past, now, &mut self.own_bits);
         if differs || matches!(past, Past::Nothing) {
             let chunk = (start, self.own_bits.len());
@@ -491,7 +490,7 @@ impl Scratch {
         let slot = sight
             .own_slot()
             .filter(|slot| planned.range.contains(*slot))?;
-        let now = frame.columns.row(slot)?;
+        let now = frame.row(slot)?;
         let fields = frame.schema.owner_fields(now.kind)?;
         let stays = self.sets.has(slot, |fates| fates.kept & !fates.unsent);
         let enters = self.sets.has(slot, |fates| fates.new & !fates.withheld);
@@ -501,11 +500,11 @@ impl Scratch {
         let base = sight
             .base(planned)
             .filter(|base| stays && base.own == Some(slot));
-        let held = base.and_then(|base| frame.columns_at(base.tick)?.row(slot));
+        let held = base.and_then(|base| frame.row_at(base.tick, slot));
         Some(Owned {
             slot,
             fields,
-            held: held.map(|held| held.values),
+            held,
             now: now.values,
         })
     }

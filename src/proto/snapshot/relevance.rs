@@ -192,6 +192,8 @@ impl Side<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Quantity;
+    use super::super::packed::Layout;
     use super::*;
     use crate::time::Tick;
 
@@ -208,10 +210,9 @@ mod tests {
     fn a_team_sees_what_is_shown_to_it_and_nothing_that_is_kept_from_it() {
         let mut columns = Columns::default();
         columns.clear(Tick(1));
+        let layout = Layout::new(&[Quantity::Flags { bits: 1 }.coding()]);
         for slot in 0..5 {
-            let start = columns.values_mut().len();
-            columns.values_mut().push(0);
-            columns.place(id(slot, 0), 0, start);
+            columns.place(id(slot, 0), 0, &layout, &[0]);
         }
         let (red, blue) = (Some(Team(0)), Some(Team(200)));
         let mut relevances = Relevances::default();

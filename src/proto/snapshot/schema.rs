@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::codec::{Tables, TablesError, builtin_tables};
 use super::owner::OwnerFields;
+use super::packed::Layout;
 use super::quantity::{Blend, Coding, Motion, Quantity};
 use crate::proto::wire::bits_for;
 
@@ -164,6 +165,8 @@ pub enum SchemaError {
 pub struct Schema {
     kinds: Vec<Kind>,
     codings: Vec<Box<[Coding]>>,
+    /// How rows lie in history, by kind.
+    layouts: Vec<Layout>,
     /// By kind.
     owner_fields: Vec<OwnerFields>,
     max_entities: u32,
@@ -213,6 +216,7 @@ impl Schema {
         Ok(Self {
             owner_fields: owner_fields.collect(),
             tables: OnceLock::new(),
+            layouts: codings.iter().map(|of| Layout::new(of)).collect(),
             codings,
             kinds,
             max_entities: Self::MAX_ENTITIES,
@@ -309,6 +313,12 @@ impl Schema {
         self.codings
             .get(usize::from(kind))
             .map_or(&[], |codings| codings)
+    }
+
+    /// How rows of a kind lie in history.
+    #[inline]
+    pub(super) fn layout(&self, kind: u8) -> Option<&Layout> {
+        self.layouts.get(usize::from(kind))
     }
 
     /// The fields of a kind that only an owner is told, if it has any.

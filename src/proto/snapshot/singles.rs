@@ -18,8 +18,16 @@ const NOWHERE: u32 = u32::MAX;
 /// What a chunk is made with, once for each shard.
 #[derive(Debug, Default)]
 pub(super) struct Maker {
-    pub(super) chunker: Chunker,
+    pub(super) tools: Tools,
     bits: BitBuffer,
+}
+
+/// The same, without the bits that it is made of.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    pub(super) chunker: Chunker,
+    /// A row out of history.
+    pub(super) row: Vec<i32>,
 }
 
 /// A chunk: how many bits it has, and whether it tells of a difference.
@@ -116,7 +124,7 @@ impl Places {
         slot: u16,
         (store, slots): (&Store, usize),
         maker: &mut Maker,
-        make: impl Fn(&mut Chunker, &mut BitBuffer) -> bool,
+        make: impl Fn(&mut Tools, &mut BitBuffer) -> bool,
         out: Option<&mut BitBuffer>,
     ) -> (Single, Made) {
         let places = self
@@ -166,9 +174,9 @@ pub(super) enum Made {
 
 impl Maker {
     /// Makes a chunk, and leaves its bits in the maker.
-    fn make(&mut self, make: impl Fn(&mut Chunker, &mut BitBuffer) -> bool) -> Single {
+    fn make(&mut self, make: impl Fn(&mut Tools, &mut BitBuffer) -> bool) -> Single {
         self.bits.clear();
-        let differs = make(&mut self.chunker, &mut self.bits);
+        let differs = make(&mut self.tools, &mut self.bits);
         Single {
             bits: self.bits.len(),
             differs,
@@ -214,7 +222,7 @@ mod tests {
         fn get(&mut self, slot: u16) -> (Single, Made, BitBuffer) {
             let (made, mut out) = (&self.made, BitBuffer::new());
             out.push(0, 3);
-            let make = |_: &mut Chunker, bits: &mut BitBuffer| {
+            let make = |_: &mut Tools, bits: &mut BitBuffer| {
                 made.set(made.get() + 1);
                 (0..slot).for_each(|_| bits.push_bit(true));
                 slot > 1
@@ -275,7 +283,7 @@ mod tests {
         ones.check(220, Made::Here);
         ones.places.reset(300);
         ones.store.reset();
-        let make = |_: &mut Chunker, _: &mut BitBuffer| true;
+        let make = |_: &mut Tools, _: &mut BitBuffer| true;
         let room = (&ones.store, 300);
         let mut made = || ones.places.get(220, room, &mut ones.maker, make, None).1;
         assert_eq!((made(), made()), (Made::Here, Made::Before));
@@ -291,7 +299,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut maker = Maker::default();
                     for slot in 0..100 {
-                        let make = |_: &mut Chunker, bits: &mut BitBuffer| {
+                        let make = |_: &mut Tools, bits: &mut BitBuffer| {
                             made.fetch_add(1, Ordering::Relaxed);
                             bits.push(u32::from(slot), 32);
                             bits.push(!u32::from(slot), 32);
