@@ -161,7 +161,8 @@ fn arena_schema(entities: usize) -> Result<Schema> {
     let field = |name: &str, quantity| Field::new(name, quantity, Blend::Linear);
     let place = |name, quantity, velocity: &str| {
         let field = field(name, quantity).in_group("place");
-        field.moving(Motion::Linear).with_velocity(velocity)
+        let field = field.moving(Motion::Linear);
+        field.with_velocity_per(velocity, VELOCITY_PER)
     };
     let velocity = |name| field(name, Quantity::Signed { bits: 12 }).in_group("velocity");
     let jumps = |name, quantity| field(name, quantity).moving(Motion::Still);
@@ -217,6 +218,9 @@ impl World {
         })
     }
 }
+
+/// 1/32 m a second, 30 times a second, in 1/64 m.
+const VELOCITY_PER: u16 = 30 * 32 / 64;
 
 /// Numbers of `0..1024` that are measured, not counted.
 const STEPS_OF_10_BITS: Quantity = Quantity::Ranged {

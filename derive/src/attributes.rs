@@ -11,7 +11,7 @@ use syn::{Attribute, Error, Expr, LitStr, Result, Token};
 /// The words of a field, for the error that lists them.
 const FIELD_WORDS: &str = "`range`, `step`, `angle(bits = ..)`, `bits`, `flags`, `counter`, \
      `steps(range = .., step = ..)`, `unit_quaternion(bits = ..)`, `flatten`, `blend`, `group`, \
-     `moves`, `velocity`, `owner_only`, `name`";
+     `moves`, `velocity`, `velocity_per`, `owner_only`, `name`";
 
 /// Something, and where it was written.
 #[derive(Clone)]
@@ -67,6 +67,8 @@ pub(crate) struct Options {
     pub(crate) group: Option<At<String>>,
     /// The field of the struct that says how fast this one moves.
     pub(crate) velocity: Option<At<String>>,
+    /// In how many snapshots it goes as far as that one says.
+    pub(crate) velocity_per: Option<At<Expr>>,
     pub(crate) owner_only: Option<At<()>>,
     pub(crate) name: Option<At<String>>,
 }
@@ -117,6 +119,7 @@ impl Options {
                 let named: LitStr = meta.value()?.parse()?;
                 set(&mut self.velocity, word, named.span(), named.value())
             }
+            "velocity_per" => set(&mut self.velocity_per, word, at, meta.value()?.parse()?),
             "name" => set(&mut self.name, word, at, text(meta)?),
             "owner_only" => {
                 if meta.input.peek(Token![=]) || meta.input.peek(syn::token::Paren) {

@@ -115,7 +115,10 @@ fn hints(field: &Field, at: Option<usize>) -> TokenStream {
     let motion = motion.map(|motion| quote!(.moving(::tickwire::proto::snapshot::Motion::#motion)));
     let velocity = field.velocity.as_ref().map(|velocity| {
         let name = named(&velocity.value, at);
-        quote!(.with_velocity(#name))
+        match &field.velocity_per {
+            Some(per) => quote!(.with_velocity_per(#name, #per)),
+            None => quote!(.with_velocity(#name)),
+        }
     });
     let owner = field.owner_only.then(|| quote!(.for_owner_only()));
     quote!(#group #motion #velocity #owner)

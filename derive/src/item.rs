@@ -34,6 +34,8 @@ pub(crate) struct Field {
     /// The name on the wire of the field that says how fast this one moves; of an array without the
     /// numbers. Until all fields are read, the name in the struct.
     pub(crate) velocity: Option<At<String>>,
+    /// In how many snapshots it goes as far as that one says.
+    pub(crate) velocity_per: Option<Expr>,
     /// Only the entity's owner is told it.
     pub(crate) owner_only: bool,
 }
@@ -120,6 +122,11 @@ fn read_field(field: &syn::Field) -> Result<Field> {
     };
     let spoken = ident.unraw().to_string();
     let options = Options::read(&field.attrs)?;
+    if let (Some(per), None) = (&options.velocity_per, &options.velocity) {
+        let text =
+            "`velocity_per` says in how many snapshots it goes as far as its `velocity` says";
+        return Err(Error::new(per.span, text));
+    }
     if options.flatten.is_some() {
         return flattened(ident, spoken, &field.ty, &options);
     }
@@ -135,6 +142,7 @@ fn read_field(field: &syn::Field) -> Result<Field> {
         motion: class.motion(options.moves.as_ref())?,
         group: options.group.map(|group| group.value),
         velocity: options.velocity,
+        velocity_per: options.velocity_per.map(|per| per.value),
         owner_only: options.owner_only.is_some(),
         name: options.name.map_or(spoken, |name| name.value),
         shape: match count {
@@ -174,6 +182,7 @@ fn flattened(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Resu
         motion: Motion::Any,
         group: None,
         velocity: None,
+        velocity_per: None,
         owner_only: options.owner_only.is_some(),
     })
 }
@@ -215,6 +224,7 @@ fn quaternion(ident: Ident, spoken: String, ty: &Type, options: &Options) -> Res
         motion: Class::Circle.motion(options.moves.as_ref())?,
         group: options.group.as_ref().map(|group| group.value.clone()),
         velocity: None,
+        velocity_per: None,
         owner_only: options.owner_only.is_some(),
         name: options
             .name

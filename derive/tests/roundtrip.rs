@@ -10,6 +10,7 @@
 )]
 #![allow(clippy::expect_used, reason = "a test may say what it relies on")]
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -209,13 +210,14 @@ proptest! {
 
 #[test]
 fn a_field_names_its_velocity_as_the_struct_does() {
+    const RATE: u16 = 30;
     #[derive(Replicate)]
     struct Ship {
         #[replicate(range = -SIDE..=SIDE, step = GRAIN, velocity = "vx")]
         x: f32,
         #[replicate(range = -SIDE..=SIDE, step = GRAIN, name = "speed")]
         vx: f32,
-        #[replicate(angle(bits = 12), velocity = "spin")]
+        #[replicate(angle(bits = 12), velocity = "spin", velocity_per = 2 * RATE)]
         yaw: u16,
         spin: i8,
         #[replicate(range = -SIDE..=SIDE, step = GRAIN, velocity = "drift")]
@@ -243,6 +245,9 @@ fn a_field_names_its_velocity_as_the_struct_does() {
     ] {
         assert_eq!(named(name).as_deref(), velocity, "{name}");
     }
+    let per = kind.fields.iter().map(|field| field.velocity_per);
+    let per: Vec<_> = per.flatten().map(NonZeroU16::get).collect();
+    assert_eq!(per, [60], "of yaw alone");
     assert!(Schema::new(vec![kind]).is_ok());
 }
 

@@ -183,6 +183,7 @@ def shape_hash(said):
             out += text(field.get("group", ""))
             out += number({"still": 0, "linear": 1, "spinning": 2, "any": 3}[field.get("motion", "any")])
             marks = int(field.get("rotation", False)) + 2 * int(field.get("owner_only", False))
+            marks += 4 * field.get("velocity_per", 0)
             out += text(field.get("velocity", "")) + number(marks)
     return fnv(out)
 

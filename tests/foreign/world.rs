@@ -1,6 +1,7 @@
 //! A world that shows every form a snapshot has: things that rest, creep, run, jump and turn through zero; that
 //! leave, and others that come into their slots.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
@@ -160,6 +161,7 @@ fn field_as_json(field: &Field) -> String {
     let (group, velocity) = [group, velocity]
         .map(|of| of.as_deref().unwrap_or_default())
         .into();
+    let per = field.velocity_per.map_or(0, NonZeroU16::get);
     let (rotation, owner_only) = (field.rotation, field.owner_only);
     let blend = match field.blend {
         Blend::Linear => "linear",
@@ -167,7 +169,7 @@ fn field_as_json(field: &Field) -> String {
         Blend::Step => "step",
     };
     format!(
-        r#"{{"name":"{}",{quantity},"blend":"{blend}","group":"{group}","motion":"{motion}","velocity":"{velocity}","rotation":{rotation},"owner_only":{owner_only}}}"#,
+        r#"{{"name":"{}",{quantity},"blend":"{blend}","group":"{group}","motion":"{motion}","velocity":"{velocity}","velocity_per":{per},"rotation":{rotation},"owner_only":{owner_only}}}"#,
         field.name
     )
 }

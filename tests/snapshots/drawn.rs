@@ -4,6 +4,7 @@
 //! Knows the schema. Has no idea of clients and networks.
 
 use core::f32::consts::TAU;
+use std::num::NonZeroU16;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -166,6 +167,8 @@ fn kind(rng: &mut ChaCha8Rng, number: usize) -> Kind {
         if rng.random_bool(0.25) {
             // Perhaps its own: that is allowed, and of no use.
             field.velocity = Some(names[rng.random_range(0..names.len())].clone());
+            // Right or wrong or not known; no draw of its own, so that seeds stand for what they stood for.
+            field.velocity_per = NonZeroU16::new(names.len() as u16 % 4 * 15);
         }
     }
     Kind::new(format!("kind {number}"), fields)

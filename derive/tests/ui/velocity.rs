@@ -33,6 +33,8 @@ struct Body {
     rest: Rest,
     #[replicate(velocity = 3)]
     heat: u8,
+    #[replicate(velocity_per = 30)]
+    wear: u8,
 }
 
 #[derive(Replicate)]

@@ -3,17 +3,21 @@
 //! Knows every part of a [`Schema`], hints included. What a field can be is written in one pair of functions for each
 //! part: whoever adds a part adds a number here, and a line to `docs/recording.md`.
 
+use std::num::NonZeroU16;
+
 use super::FormatError;
 use super::bytes::{put_text, text};
 use crate::proto::snapshot::{Blend, Field, Kind, Motion, Quantity, Schema};
 use crate::proto::wire::ByteReader;
 
 /// Marks of a field: the name of its group follows, then that of its velocity; it is one of four of
-/// a unit quaternion; only its owner is told it.
+/// a unit quaternion; only its owner is told it; after the names follows per how many snapshots its
+/// velocity is.
 const HAS_GROUP: u8 = 1;
 const HAS_VELOCITY: u8 = 2;
 const IS_ROTATION: u8 = 4;
 const IS_OWNER_ONLY: u8 = 8;
+const HAS_VELOCITY_PER: u8 = 16;
 
 /// Appends the description.
 pub(super) fn put_schema(out: &mut Vec<u8>, schema: &Schema) {
@@ -65,11 +69,15 @@ fn put_field(out: &mut Vec<u8>, field: &Field) {
         (field.velocity.is_some(), HAS_VELOCITY),
         (field.rotation, IS_ROTATION),
         (field.owner_only, IS_OWNER_ONLY),
+        (field.velocity_per.is_some(), HAS_VELOCITY_PER),
     ];
     let marks = marks.iter().filter(|(is, _)| *is);
     out.push(marks.fold(0, |all, (_, mark)| all | mark));
     for name in field.group.iter().chain(&field.velocity) {
         put_text(out, name);
+    }
+    if let Some(per) = field.velocity_per {
+        out.extend_from_slice(&per.get().to_le_bytes());
     }
 }
 
@@ -91,7 +99,8 @@ fn field(bytes: &mut ByteReader<'_>) -> Result<Field, FormatError> {
     };
     let mut field = Field::new(name, quantity, blend).moving(motion);
     let marks = byte(bytes)?;
-    if marks & !(HAS_GROUP | HAS_VELOCITY | IS_ROTATION | IS_OWNER_ONLY) != 0 {
+    let known = HAS_GROUP | HAS_VELOCITY | IS_ROTATION | IS_OWNER_ONLY | HAS_VELOCITY_PER;
+    if marks & !known != 0 {
         return Err(unknown("mark of a field", marks));
     }
     if marks & HAS_GROUP != 0 {
@@ -99,6 +108,9 @@ fn field(bytes: &mut ByteReader<'_>) -> Result<Field, FormatError> {
     }
     if marks & HAS_VELOCITY != 0 {
         field.velocity = Some(text(bytes)?);
+    }
+    if marks & HAS_VELOCITY_PER != 0 {
+        field.velocity_per = NonZeroU16::new(bytes.u16().ok_or(FormatError::Cut)?);
     }
     field.rotation = marks & IS_ROTATION != 0;
     field.owner_only = marks & IS_OWNER_ONLY != 0;

@@ -179,6 +179,7 @@ pub use tickwire_derive::ReplicateEnum;
 /// | `moves = "still"`, `"linear"`, `"spinning"`, `"any"` | [`Motion`]: what the codec expects |
 /// | `group = "name"` | which fields change together |
 /// | `velocity = "field"` | the field of this struct that says how fast this one moves, an `f32` with a range or a plain integer: [`Field::with_velocity`]. Of an array an array, element by element |
+/// | `velocity_per = N` | beside `velocity`: it goes as far as that one says in `N` snapshots, so that the codec knows where it will be: [`Field::with_velocity_per`]. Of a velocity per second: how many snapshots a second has |
 /// | `owner_only` | only the client whose [`Viewpoint::always`] this entity is is told; everybody else reads zero |
 /// | `name = "name"` | the field's name in the schema |
 /// | `kind = "name"`, at the struct | the kind's name; else the struct's in snake case |

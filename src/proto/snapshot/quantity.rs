@@ -202,6 +202,20 @@ impl Quantity {
         }
     }
 
+    /// How many of its steps a step of `velocity` says. What has a range is in a unit: the field's,
+    /// or radians of an angle; whole numbers count steps of the field.
+    pub(super) fn steps_of_velocity(&self, velocity: &Self) -> f64 {
+        let Self::Ranged { step, .. } = *velocity else {
+            return 1.0;
+        };
+        f64::from(step)
+            / match *self {
+                Self::Ranged { step, .. } => f64::from(step),
+                Self::Angle { bits } => core::f64::consts::TAU / circle(bits),
+                _ => 1.0,
+            }
+    }
+
     /// How many bits a value needs: 1 to 32.
     #[must_use]
     pub const fn bits(&self) -> u32 {

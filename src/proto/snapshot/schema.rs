@@ -3,6 +3,7 @@
 //!
 //! Knows names and numbers. Has no entity and no tick. Section 7 of `docs/protocol.md`, the hash byte by byte.
 
+use std::num::NonZeroU16;
 use std::sync::{Arc, OnceLock};
 
 use super::codec::{Tables, TablesError, builtin_tables};
@@ -31,6 +32,8 @@ pub struct Field {
     pub motion: Motion,
     /// The field of the same kind that says how fast this one changes, if there is one.
     pub velocity: Option<String>,
+    /// How many snapshots it takes to go as far as that one says, if that is known.
+    pub velocity_per: Option<NonZeroU16>,
     /// Whether it is one of the four of [`Field::unit_quaternion`].
     pub rotation: bool,
     /// Whether only its owner is told it: the client whose [`Viewpoint::always`] the entity is.
@@ -51,6 +54,7 @@ impl Field {
             group: None,
             motion: Motion::Any,
             velocity: None,
+            velocity_per: None,
             rotation: false,
             owner_only: false,
         }
@@ -61,6 +65,17 @@ impl Field {
     pub fn with_velocity(mut self, field: impl Into<String>) -> Self {
         self.velocity = Some(field.into());
         self
+    }
+
+    /// The same field with the name of the one that says how fast it changes: how far in so many
+    /// snapshots. A velocity per second is one per 30 snapshots when 30 are sent in a second.
+    ///
+    /// A velocity with a range is in the unit of this field, radians for an angle; a whole number
+    /// counts this field's steps. 0 snapshots say no more than [`with_velocity`](Self::with_velocity).
+    #[must_use]
+    pub fn with_velocity_per(mut self, field: impl Into<String>, snapshots: u16) -> Self {
+        self.velocity_per = NonZeroU16::new(snapshots);
+        self.with_velocity(field)
     }
 
     /// The same field as one of those that change together.
@@ -373,7 +388,9 @@ fn shape_hash(kinds: &[Kind]) -> u64 {
                 Motion::Any => 3,
             });
             hash.text(field.velocity.as_deref().unwrap_or(""));
-            hash.number(u32::from(field.rotation) | u32::from(field.owner_only) << 1);
+            let per = field.velocity_per.map_or(0, NonZeroU16::get);
+            let marks = u32::from(field.rotation) | u32::from(field.owner_only) << 1;
+            hash.number(marks | u32::from(per) << 2);
         }
     }
     hash.finish()
@@ -390,6 +407,9 @@ fn misfit(kind: &Kind, index: usize) -> Option<&'static str> {
             }
             Some(_) => {}
         }
+    }
+    if field.velocity.is_none() && field.velocity_per.is_some() {
+        return Some("says per how many snapshots its velocity is, and names none");
     }
     if !field.rotation {
         return None;
@@ -577,6 +597,20 @@ mod tests {
         }
     }
 
+    fn x_per(snapshots: u16) -> Field {
+        let x = field("x", Quantity::Signed { bits: 8 });
+        x.with_velocity_per("vx", snapshots)
+    }
+
+    #[test]
+    fn both_ends_must_agree_on_how_far_a_velocity_goes() {
+        let vx = || field("vx", Quantity::Signed { bits: 8 });
+        let hash = |x| schema(vec![x, vx()]).expect("valid").hash();
+        assert_ne!(hash(x_per(30)), hash(x_per(60)));
+        let unknown = field("x", Quantity::Signed { bits: 8 }).with_velocity("vx");
+        assert_eq!(hash(x_per(0)), hash(unknown));
+    }
+
     #[test]
     fn a_quaternion_is_whole_and_a_velocity_is_there() {
         let whole = Field::unit_quaternion("q", 9);
@@ -592,6 +626,10 @@ mod tests {
         assert!(schema(vec![x.clone(), vx.clone()]).is_ok());
         let text = schema(vec![x, vx.for_owner_only()]).expect_err("others cannot guess by it");
         assert!(text.to_string().contains("owners"), "{text}");
+        let mut nameless = x_per(30);
+        nameless.velocity = None;
+        let text = schema(vec![nameless]).expect_err("a velocity without a name");
+        assert!(text.to_string().contains("names none"), "{text}");
         let mut torn = Field::unit_quaternion("q", 9);
         torn[2].owner_only = true;
         assert!(schema(torn.to_vec()).is_err());

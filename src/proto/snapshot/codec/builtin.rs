@@ -1,19 +1,29 @@
 //! Tables for any game, from what holds of most: things go on as they went, the more surely the
 //! steadier they were; small surprises are more frequent than large ones; what rests, rests.
 //!
-//! Whole numbers only, so that both ends make the same ones. Knows shapes. Has seen no world.
+//! ```text
+//! habit     how far a group goes on, and how far off that is
+//! masks     how often which groups differ together
+//! ```
+//!
+//! Whole numbers only, so that both ends make the same ones; of the steps of fields one quotient, which
+//! is the same everywhere. Knows shapes. Has seen no world.
 
-use super::super::quantity::Coding;
+mod habit;
+mod masks;
+
+use super::super::quantity::{Coding, Quantity};
 use super::super::schema::Kind;
-use super::motion::{AGES, MAX_WEIGHT, SPEEDS, TURNS, WEIGHT_CLASSES, Weights};
+use super::file;
+use super::motion::{AGES, SPEEDS, TURNS, WEIGHT_CLASSES};
 use super::prefix::{PrefixCode, lengths_for};
 use super::residual::{self, RESIDUALS};
 use super::shape::{self, Group, Manner, PlainForm, VALUE_BITS, plain_form};
 use super::tables::{
-    FIRSTS, GroupTables, KindTables, LEVELS, Lags, MASK_SYMBOLS, Piece, RESIDUAL_CONTEXTS, Stream,
-    Tables, pieces, radices,
+    FIRSTS, GroupTables, KindTables, LEVELS, Lags, Piece, RESIDUAL_CONTEXTS, Stream, Tables, pieces,
 };
-use super::{context, file};
+use habit::Habit;
+use masks::{Form, Pieces};
 
 /// Two snapshots apart: far enough to see a speed, near enough to be acknowledged.
 const LAGS: Lags = Lags {
@@ -22,12 +32,6 @@ const LAGS: Lags = Lags {
 };
 /// Small pieces: their codes are computed for every schema.
 const MASKS: usize = 512;
-/// Levels four by four, so that a piece has few contexts.
-const SHIFT: u32 = 2;
-/// The codes of a piece are counted by a byte.
-const MAX_LOCAL: usize = 256;
-/// A piece with more contexts tells levels apart less finely.
-const MAX_CONTEXTS: usize = 1024;
 /// An age of each class.
 const AGE: [u64; AGES] = [1, 2, 3, 4, 6, 9, 13, 22];
 /// Shares are whole numbers of this part of one.
@@ -40,14 +44,18 @@ const ERRORS: [u64; LEVELS] = [
 /// Scales of residuals, likewise in sixteenths: one code each.
 const SCALES: usize = 24;
 
+/// The scale of a number that jumps: near where it was, or anywhere.
+const JUMP: usize = 7;
+
 /// The tables that every schema has unless it is given others.
 pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema: u64) -> Tables {
     let mut codes = Codes::default();
-    for scale in 0..SCALES {
-        codes.add(&residual_frequencies(scale));
-    }
+    let scales: Vec<u8> = (0..SCALES)
+        .map(|scale| codes.add(&residual_frequencies(scale)) as u8)
+        .collect();
     let flags = codes.add(&flag_frequencies());
     let turns = codes.add(&[6, 1, 3]);
+    let counts = codes.add(&count_frequencies());
     let values: Vec<u16> = (1..=VALUE_BITS)
         .map(|bits| codes.add(&vec![1; 1 << bits]))
         .collect();
@@ -55,10 +63,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
     // What is in no group has nothing to say.
     let silent = |kind: &Kind| kind.fields.iter().any(|field| field.owner_only);
     let nothing = kinds.iter().any(silent).then(|| codes.add(&[1]));
-    let mut known = Pieces {
-        made: Vec::new(),
-        left: forms(&shapes).len(),
-    };
+    let mut known = Pieces::new(kinds, &shapes);
     let kinds = kinds
         .iter()
         .zip(codings)
@@ -68,7 +73,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
             let groups: Vec<_> = shapes
                 .iter()
                 .cloned()
-                .map(|of| group(of, codings, &zeros))
+                .map(|of| group(of, kind, codings, &zeros))
                 .collect();
             let stream = |field: usize| -> Stream {
                 let Some(of) = groups.iter().find(|of| of.group.fields.contains(&field)) else {
@@ -79,13 +84,19 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
                     (Manner::Rotation, _) if of.group.fields.first() == Some(&field) => one(turns),
                     (Manner::Line | Manner::Rotation, _) => Stream {
                         first: 0,
-                        map: residual_map(of.group.fields.len() as u64),
+                        map: residual_map(
+                            of.group.fields.len() as u64,
+                            finer(kind, of, codings, field),
+                            &scales,
+                        ),
                     },
                     (Manner::Plain, PlainForm::Value) => one(values[coding.bits as usize - 1]),
-                    // About a quarter of what the field can hold.
-                    (Manner::Plain, PlainForm::Distance) => {
-                        one((2 * coding.bits as u16).saturating_sub(4).clamp(6, 16))
+                    (Manner::Plain, PlainForm::Distance)
+                        if matches!(kind.fields[field].quantity, Quantity::Counter { .. }) =>
+                    {
+                        one(counts)
                     }
+                    (Manner::Plain, PlainForm::Distance) => one(u16::from(scales[JUMP])),
                     (Manner::Plain, PlainForm::Flags) => one(flags),
                 }
             };
@@ -93,7 +104,7 @@ pub(in super::super) fn tables(kinds: &[Kind], codings: &[Box<[Coding]>], schema
             let ranges = pieces(&shapes, MASKS);
             let pieces = ranges.iter().enumerate().map(|(place, (range, _))| {
                 let groups = &shapes[range.clone()];
-                let form = Form::new(groups, place, ranges.len());
+                let form = Form::new(kind, groups, place, ranges.len());
                 Piece {
                     groups: range.clone(),
                     ..known.get(form, groups, &mut codes)
@@ -192,18 +203,22 @@ impl Codes {
 }
 
 /// What is known of a group's motion.
-fn group(group: Group, codings: &[Coding], zeros: &[i64]) -> GroupTables {
-    if group.manner == Manner::Plain {
+fn group(group: Group, kind: &Kind, codings: &[Coding], zeros: &[i64]) -> GroupTables {
+    let Some(habit) = Habit::of(&group, kind) else {
         return GroupTables::new(group, 1, codings, zeros);
-    }
+    };
+    let velocities = habit::velocities(&group, kind);
     let (mut weights, mut levels) = (Vec::new(), Vec::new());
     for age in AGE {
         for class in 0..WEIGHT_CLASSES {
-            weights.push(weight(class));
+            weights.extend(velocities.iter().map(|velocity| match velocity {
+                Some(weight) => habit::by_velocity(*weight),
+                None => habit.weights(class, LAGS),
+            }));
         }
         for speed in 0..SPEEDS {
             for turn in 0..TURNS {
-                levels.push(level(error(age, speed, turn)));
+                levels.push(level(habit.error(age, speed, turn)));
             }
         }
     }
@@ -215,34 +230,13 @@ fn group(group: Group, codings: &[Coding], zeros: &[i64]) -> GroupTables {
         weights: weights.into(),
         levels: levels.into(),
         first,
-        ..GroupTables::new(group, 1, codings, zeros)
+        ..GroupTables::new(group, velocities.len(), codings, zeros)
     }
-}
-
-/// How far it goes on: all the way when steady, half when it turns.
-fn weight(class: usize) -> Weights {
-    let (speed, steadiness) = (class / 3, class % 3);
-    let share = match (speed, steadiness) {
-        (0 | 1, _) => 0,
-        (_, 0) => 64,
-        (_, 1) => 48,
-        _ => 24,
-    };
-    let late = (ONE * share / 64) as i32 / LAGS.earlier as i32;
-    [late.min(MAX_WEIGHT), 0, 0, 0]
 }
 
 /// A number of so many bits, in sixteenths.
 const fn size(bits: usize) -> u64 {
     if bits == 0 { 0 } else { 24 << (bits - 1) }
-}
-
-/// How far off a prediction may be, in sixteenths of a step.
-const fn error(age: u64, speed: usize, turn: usize) -> u64 {
-    if speed == 0 && turn == 0 {
-        return 16;
-    }
-    10 + age * size(turn) / 4 + age * size(speed) / 16
 }
 
 fn level(error: u64) -> u8 {
@@ -289,261 +283,57 @@ fn residual_frequencies(scale: usize) -> Vec<u64> {
         }
         // As many numbers as share the symbol, as long as the share lasts.
         let run = (1_u64 << bits.min(20)).min(ONE / (ONE - ratio).max(1));
-        let tail = (ONE << 8) / (64 + distance * 4);
+        let tail = (ONE << 7) / (64 + distance * 4);
         *frequency = share * run + tail + 1;
     }
     frequencies
 }
 
+/// By how many scales the residuals of a field are smaller than those of others of its group: what
+/// has a smaller range moves by fewer steps.
+fn finer(kind: &Kind, of: &GroupTables, codings: &[Coding], field: usize) -> u8 {
+    if of.group.manner == Manner::Rotation {
+        return 0;
+    }
+    // A velocity is told as what it moves.
+    let bits = |field: usize| codings[habit::moved_by(kind, field).unwrap_or(field)].bits;
+    let widest = of.group.fields.iter().map(|field| bits(*field)).max();
+    let less = widest.unwrap_or(0).saturating_sub(bits(field));
+    (less / 2).min(3) as u8
+}
+
 /// The code of a residual in each context.
-fn residual_map(members: u64) -> Box<[u8]> {
+fn residual_map(members: u64, finer: u8, scales: &[u8]) -> Box<[u8]> {
     let mut map = vec![0; RESIDUAL_CONTEXTS];
     for (context, code) in map.iter_mut().enumerate() {
-        let (level, before) = (context / 128, context / 16 % 8);
+        let (level, before, largest) = (context / 128, context / 16 % 8, context / 2 % 8);
         let of_group = ERRORS[level] / members.max(1);
         let mean = if before == 6 {
-            of_group
+            of_group * 5 / 4
         } else {
-            (of_group + size(before)) / 2
+            (of_group + size(before)) * 5 / 7
         };
-        *code = scale_of(mean.max(12));
+        // Whoever was pushed in one way was in others.
+        let mean = mean + size(largest) / 7;
+        let scale = scale_of(mean.max(8)).saturating_sub(finer);
+        *code = scales.get(usize::from(scale)).copied().unwrap_or(0);
     }
     map.into()
+}
+
+/// A counter counts: on by one, or by a few.
+fn count_frequencies() -> Vec<u64> {
+    let frequency = |symbol| match residual::join(symbol, 0) {
+        on @ 1..=12 => ONE << 6 >> on,
+        _ => 1,
+    };
+    (0..RESIDUALS as u32).map(frequency).collect()
 }
 
 /// Flags that change: mostly one.
 fn flag_frequencies() -> Vec<u64> {
     let frequency = |flags: u32| 4096 >> (3 * flags.count_ones().min(4));
     (0..1 << VALUE_BITS).map(frequency).collect()
-}
-
-/// The share of each state of a group. Measured on a simulated crowd, a simulated heap of bodies and recorded matches.
-fn states(manner: Manner, members: u64, level: u64, rests: bool) -> Vec<u64> {
-    let error = ERRORS[level.min(LEVELS as u64 - 1) as usize];
-    // That all is as expected; and if it is not, that one field is off.
-    let (expected, off) = match (manner, rests) {
-        (Manner::Plain, true) => (ONE * 23 / 24, ONE * 7 / 8),
-        (Manner::Plain, false) => (ONE / 2, ONE * 7 / 8),
-        (_, true) => (ONE * 15 / 16, ONE * 9 / 16),
-        _ => {
-            let of_one = error / members.max(1);
-            let off = ONE * of_one / (of_one + 30);
-            (
-                ONE * 12 / (12 + error),
-                off.clamp(ONE * 2 / 5, ONE * 9 / 10),
-            )
-        }
-    };
-    let before = match (manner, rests) {
-        (Manner::Plain, _) => 0,
-        (_, true) => 1,
-        _ => (ONE - expected) / 24 + 1,
-    };
-    let rotation = manner == Manner::Rotation;
-    let patterns = (1_u32..1 << members).map(|pattern| {
-        (0..members).fold(ONE, |share, member| {
-            // The largest component seldom becomes another.
-            let off = if rotation && member == 0 {
-                ONE / 64
-            } else {
-                off
-            };
-            let named = pattern >> member & 1 == 1;
-            share * if named { off } else { ONE - off } / ONE
-        })
-    });
-    let patterns: Vec<u64> = patterns.collect();
-    let all: u64 = patterns.iter().sum::<u64>().max(1);
-    let rest = ONE.saturating_sub(expected + before);
-    let mut shares = vec![expected];
-    shares.extend(patterns.iter().map(|share| (share * rest / all).max(1)));
-    if manner != Manner::Plain {
-        shares.push(before);
-    }
-    shares
-}
-
-/// What a piece is made from: how its groups are told and how many fields each has, and where in its
-/// kind it stands. Pieces that are alike have the same codes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Form {
-    groups: Vec<(Manner, usize)>,
-    place: Place,
-}
-
-/// Where in its kind a piece stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// There is no other.
-    Only,
-    /// Others follow.
-    First,
-    /// It follows others.
-    Later,
-}
-
-impl Form {
-    fn new(groups: &[Group], place: usize, pieces: usize) -> Self {
-        let place = match (place, pieces) {
-            (0, 1) => Place::Only,
-            (0, _) => Place::First,
-            _ => Place::Later,
-        };
-        let groups = groups.iter().map(|of| (of.manner, of.fields.len()));
-        Self {
-            groups: groups.collect(),
-            place,
-        }
-    }
-}
-
-/// The forms of all pieces there will be, each once.
-fn forms(kinds: &[Vec<Group>]) -> Vec<Form> {
-    let mut forms = Vec::new();
-    for groups in kinds {
-        let of_kind = pieces(groups, MASKS);
-        for (place, (range, _)) in of_kind.iter().enumerate() {
-            let form = Form::new(&groups[range.clone()], place, of_kind.len());
-            if !forms.contains(&form) {
-                forms.push(form);
-            }
-        }
-    }
-    forms
-}
-
-/// Pieces, each form once.
-struct Pieces {
-    made: Vec<(Form, Piece)>,
-    /// Forms that have no codes yet.
-    left: usize,
-}
-
-impl Pieces {
-    fn get(&mut self, form: Form, groups: &[Group], codes: &mut Codes) -> Piece {
-        if let Some((_, piece)) = self.made.iter().find(|(made, _)| *made == form) {
-            return piece.clone();
-        }
-        let share = codes.left() / self.left.max(1);
-        self.left = self.left.saturating_sub(1);
-        let piece = piece(&form, groups, share.clamp(1, MAX_LOCAL), codes);
-        self.made.push((form, piece.clone()));
-        piece
-    }
-}
-
-/// The finest steps of levels that make no more contexts than are worth a code.
-fn shift_of(groups: &[Group]) -> u32 {
-    let few = |shift: &u32| {
-        let radices = radices(groups, *shift);
-        radices.iter().map(|(_, radix)| radix).product::<usize>() <= MAX_CONTEXTS
-    };
-    (SHIFT..context::PLAIN_SHIFT)
-        .find(few)
-        .unwrap_or(context::PLAIN_SHIFT)
-}
-
-/// How frequent the masks of a piece are: in each context with a full history, and from less.
-fn mask_frequencies(form: &Form, radices: &[(u32, usize)]) -> Vec<Vec<u64>> {
-    let joined = |shares: &[Vec<u64>]| -> Vec<u64> {
-        let mut masks = vec![1_u64 << 32];
-        for states in shares {
-            let each = masks
-                .iter()
-                .flat_map(|mask| states.iter().map(move |state| mask * state / ONE));
-            masks = each.map(|share| share.max(1)).collect();
-        }
-        masks
-    };
-    let of_group = |(manner, members): (Manner, usize), (shift, feature): (u32, usize)| {
-        // The middle of the levels that share the feature.
-        let level = ((feature as u64) << shift).saturating_sub((1 << shift) / 2);
-        states(manner, members as u64, level, feature == 0)
-    };
-    let contexts: usize = radices.iter().map(|(_, radix)| radix).product();
-    let mut frequencies: Vec<Vec<u64>> = (0..contexts)
-        .map(|context| {
-            let mut rest = context;
-            let groups = form.groups.iter().zip(radices).rev();
-            let mut shares: Vec<Vec<u64>> = groups
-                .map(|(of, (shift, radix))| {
-                    let feature = rest % radix;
-                    rest /= radix;
-                    of_group(*of, (*shift, feature))
-                })
-                .collect();
-            shares.reverse();
-            joined(&shares)
-        })
-        .collect();
-    let unknown = |(manner, members): &(Manner, usize)| {
-        states(*manner, *members as u64, 7, *manner == Manner::Plain)
-    };
-    let unknown: Vec<Vec<u64>> = form.groups.iter().map(unknown).collect();
-    frequencies.extend(core::iter::repeat_n(joined(&unknown), FIRSTS));
-    frequencies
-}
-
-/// A piece with the code of each of its contexts: at most `share` codes.
-fn piece(form: &Form, groups: &[Group], share: usize, codes: &mut Codes) -> Piece {
-    let shift = shift_of(groups);
-    let radices = radices(groups, shift);
-    let contexts: usize = radices.iter().map(|(_, radix)| radix).product();
-    let frequencies = mask_frequencies(form, &radices);
-    let masks_len = frequencies.first().map_or(0, Vec::len);
-    let mut total = vec![0_u64; masks_len];
-    for masks in &frequencies {
-        for (total, share) in total.iter_mut().zip(masks) {
-            *total += share;
-        }
-    }
-    let mut order: Vec<usize> = (0..masks_len).collect();
-    order.sort_by_key(|mask| (core::cmp::Reverse(total[*mask]), *mask));
-    order.truncate(MASK_SYMBOLS);
-    let mut symbols = vec![0; masks_len];
-    for (place, mask) in order.iter().enumerate() {
-        symbols[*mask] = place as u8 + 1;
-    }
-    let by_symbol = |masks: &[u64]| {
-        let mut by_symbol = vec![1];
-        by_symbol.extend(order.iter().map(|mask| masks[*mask]));
-        let listed: u64 = by_symbol.iter().sum();
-        by_symbol[0] += masks.iter().sum::<u64>().saturating_sub(listed);
-        by_symbol
-    };
-    let mut classes = Vec::new();
-    let mut lengths = Vec::new();
-    for (context, masks) in frequencies.iter().enumerate() {
-        let mut by_symbol = by_symbol(masks);
-        if context < contexts && form.place != Place::Later {
-            let (expected, all) = (masks[0], masks.iter().sum::<u64>());
-            let class = match context {
-                0 => 2,
-                _ if expected * 4 > all * 3 => 1,
-                _ => 0,
-            };
-            classes.push(class);
-            if class > 0 {
-                // Then a chunk says that something is off, here or in a piece to come.
-                by_symbol[usize::from(symbols[0])] = match form.place {
-                    Place::Only => 1,
-                    _ => all - expected,
-                };
-            }
-        }
-        lengths.push(lengths_for(&by_symbol));
-    }
-    Piece {
-        groups: 0..groups.len(),
-        masks_len,
-        shift,
-        radices,
-        contexts,
-        masks: order.iter().map(|mask| *mask as u16).collect(),
-        symbols: symbols.into(),
-        stream: codes.stream(&lengths, share, || lengths_for(&by_symbol(&total))),
-        classes: classes.into(),
-    }
 }
 
 #[cfg(test)]
@@ -664,5 +454,94 @@ mod tests {
             code.word(u32::from(piece.symbols[0])).1
         };
         assert_eq!((length(first), length(later)), (1, 1));
+    }
+
+    fn table_of(fields: Vec<Field>) -> Schema {
+        Schema::new(vec![Kind::new("k", fields)]).expect("a good schema")
+    }
+
+    fn signed(name: &str) -> Field {
+        Field::new(name, Quantity::Signed { bits: 16 }, Blend::Linear)
+    }
+
+    /// The bits of a symbol in the first context of a field's stream.
+    fn length(tables: &Tables, field: usize, distance: i64) -> u32 {
+        let code = tables.code(&tables.kinds[0].streams[field], 0);
+        code.expect("a code").word(residual::split(distance).0).1
+    }
+
+    /// Two scales may have one code, and then there are fewer codes than scales.
+    #[test]
+    fn a_residual_has_the_code_of_its_scale() {
+        let schema = table_of(vec![signed("x")]);
+        let tables = schema.tables();
+        let context = 15 * 128 + 6 * 16;
+        let code = tables.code(&tables.kinds[0].streams[0], context);
+        let scale = usize::from(scale_of(ERRORS[15] * 5 / 4));
+        let lengths = lengths_for(&residual_frequencies(scale));
+        assert_eq!(code.map(PrefixCode::lengths), Some(&lengths[..]));
+    }
+
+    #[test]
+    fn a_counter_that_counts_on_by_one_is_cheap() {
+        let counter = Field::new("shots", Quantity::Counter { bits: 8 }, Blend::Step);
+        let number = Field::new("target", Quantity::Unsigned { bits: 8 }, Blend::Step);
+        let schema = table_of(vec![counter, number]);
+        let tables = schema.tables();
+        assert_eq!(length(tables, 0, 1), 1);
+        assert!(length(tables, 0, 2) < length(tables, 0, -1));
+        // Other numbers jump up and down.
+        assert_eq!(length(tables, 1, 1), length(tables, 1, -1));
+    }
+
+    #[test]
+    fn a_field_goes_where_its_velocity_takes_it_if_the_schema_says_how_far() {
+        let of = |x: Field| {
+            let schema = table_of(vec![x.in_group("place"), signed("vx").in_group("velocity")]);
+            let tables = schema.tables();
+            let group = &tables.kinds[0].groups[0];
+            (*group.weights(2, 4 * 3, 0), group.level(2, 8, 4))
+        };
+        let (alone, level) = of(signed("x").with_velocity("vx"));
+        assert_eq!((alone[0], alone[2]), (ONE as i32 / 2, 0));
+        // Fifteen snapshots: a fifteenth of a step in one.
+        let (guided, guided_level) = of(signed("x").with_velocity_per("vx", 15));
+        assert_eq!((guided[0], guided[2]), (0, (ONE as i32 + 7) / 15));
+        assert!(guided_level < level, "and is nearer");
+    }
+
+    #[test]
+    fn a_velocity_is_in_the_unit_of_what_it_moves() {
+        let ranged = |name: &str, step| {
+            let quantity = Quantity::Ranged {
+                min: -64.0,
+                max: 64.0,
+                step,
+            };
+            Field::new(name, quantity, Blend::Linear)
+        };
+        let place = |name: &str, step| ranged(name, step).in_group("place");
+        let schema = table_of(vec![
+            place("x", 0.5).with_velocity_per("vx", 2),
+            place("y", 0.25).with_velocity_per("vy", 2),
+            ranged("vx", 0.25),
+            ranged("vy", 0.25),
+        ]);
+        let group = &schema.tables().kinds[0].groups[0];
+        let steps = [0, 1].map(|axis| group.weights(0, 12, axis)[2]);
+        assert_eq!(steps, [ONE as i32 / 4, ONE as i32 / 2]);
+    }
+
+    #[test]
+    fn what_has_a_smaller_range_has_smaller_residuals() {
+        let field = |name: &str, bits| {
+            Field::new(name, Quantity::Signed { bits }, Blend::Linear).in_group("place")
+        };
+        let schema = table_of(vec![field("x", 18), field("y", 18), field("z", 12)]);
+        let streams = &schema.tables().kinds[0].streams;
+        let context = 9 * 128 + 6 * 16;
+        let scale = |field: usize| streams[field].code(context);
+        assert_eq!(scale(0), scale(1));
+        assert_eq!(scale(2) + 3, scale(0));
     }
 }
