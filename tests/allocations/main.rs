@@ -18,7 +18,8 @@ use tickwire::proto::snapshot::{
 use tickwire::time::Tick;
 
 const BODIES: u16 = 300;
-const WARM: u32 = 400;
+/// Lamps go through eight states of 64 ticks each: after 512 ticks all of them have been told.
+const WARM: u32 = 600;
 const COUNTED: u32 = 400;
 
 const METERS: Quantity = Quantity::Ranged {

@@ -206,12 +206,23 @@ pub(crate) fn any_schema() -> impl Strategy<Value = Arc<Schema>> {
     let kinds = prop::collection::vec(prop::collection::vec(any_field(), 1..8), 1..5);
     (kinds, 1_u32..=65_000).prop_map(|(kinds, max_entities)| {
         let kinds = kinds.into_iter().enumerate().map(|(kind, fields)| {
-            let fields = fields.into_iter().enumerate();
-            let named = fields.map(|(number, field)| Field {
-                name: format!("{}-{number}", field.name),
-                ..field
-            });
-            Kind::new(format!("kind {kind}"), named.collect())
+            let mut fields: Vec<_> = fields
+                .into_iter()
+                .enumerate()
+                .map(|(number, field)| Field {
+                    name: format!("{}-{number}", field.name),
+                    ..field
+                })
+                .collect();
+            // The last that everybody is told is the velocity of some.
+            let velocity = fields.iter().rfind(|field| !field.owner_only);
+            if let Some(velocity) = velocity.map(|field| field.name.clone()) {
+                for (number, field) in fields.iter_mut().enumerate().step_by(2) {
+                    let per = 7 * number as u16;
+                    *field = field.clone().with_velocity_per(velocity.clone(), per);
+                }
+            }
+            Kind::new(format!("kind {kind}"), fields)
         });
         let schema = Schema::new(kinds.collect())
             .and_then(|schema| schema.with_max_entities(max_entities))

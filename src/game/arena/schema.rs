@@ -69,6 +69,6 @@ mod tests {
     fn a_client_built_last_year_has_the_same_schema() {
         // Written down once. It changes only with what travels: then write down the new one.
         let hash = schema().hash();
-        assert_eq!(hash, 0x11a6_0904_2b66_80a2, "{hash:#x}");
+        assert_eq!(hash, 0xfacb_c95f_5cf3_2ce1, "{hash:#x}");
     }
 }

@@ -21,6 +21,9 @@ use crate::time::Tick;
 /// encoding.
 pub(super) const COHORTS: usize = 8;
 
+/// A part that is kept for others seldom has more: it is sent in one datagram.
+const TOLD_BITS: usize = 1_200 * 8;
+
 /// The ticks that a part is told from: a baseline, and the earlier ones that its history code names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct History {
@@ -543,7 +546,10 @@ impl Cohorts {
             .try_lock()
             .ok()
             .and_then(|mut spare| spare.take());
-        let mut told = spare.unwrap_or_default();
+        let mut told = spare.unwrap_or_else(|| Told {
+            bits: BitBuffer::with_capacity(TOLD_BITS),
+            ..Told::default()
+        });
         told.sets.clear();
         told.sets.extend(sets);
         told.bits.clear();
