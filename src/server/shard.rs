@@ -163,6 +163,10 @@ impl Shard {
 
     /// Sleeps for a moment, if it may. The thread sleeps and not only this task, because a runtime that waits for its
     /// sockets is woken by each datagram, whoever waits for it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a driver pauses, and a runtime's pause would not keep the socket from waking it"
+    )]
     fn let_gather(&self) {
         if let Some(length) = self.pause.now(self.clock.now(), self.core.len()) {
             std::thread::sleep(length);

@@ -75,7 +75,7 @@ impl Row {
     /// One line, while the others still run.
     pub(crate) fn line(&self) -> String {
         format!(
-            "{:<9} round {} N={} P={:.0}: {:.2} us a client-tick, {}, in {:.2} %, out {:.2} %, overruns {:.1} %, longest {:.1} ms, \
+            "{:<9} round {} N={} P={:.0}: {:.2} us a client-tick, {}, in {:.2} %, out {:.2} % ({} of those due), overruns {:.1} %, longest {:.1} ms, \
              server {:.0} %, load {:.0} %",
             self.peer,
             self.round + 1,
@@ -86,6 +86,7 @@ impl Row {
                 .map_or("-".into(), |ratio| format!("x{ratio:.2}")),
             self.inputs_percent,
             self.snapshots_percent,
+            of_due(self.datagrams_down),
             self.overruns_percent,
             self.longest_tick_ms,
             self.server_core_percent,
@@ -101,8 +102,8 @@ fn percent(part: u64, whole: u64) -> f64 {
 /// The table: medians over the rounds, with the least and the most of what is compared.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| peer | clients | bytes down / up | us per client-tick | x raw | inputs in | snapshots out | overruns | load core | KiB per client |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+        "| peer | clients | bytes down / up | us per client-tick | x raw | inputs in | snapshots out | of those due | overruns | load core | KiB per client |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut groups: Vec<Vec<&Row>> = Vec::new();
     for row in rows {
@@ -136,7 +137,7 @@ fn line_of(group: &[&Row]) -> String {
     };
     let first = group.first();
     format!(
-        "| {} | {} | {:.0} / {:.0} | {} | {} | {:.2} % | {:.2} % | {:.1} % | {:.0} % | {:.1} |\n",
+        "| {} | {} | {:.0} / {:.0} | {} | {} | {:.2} % | {:.2} % | {} | {:.1} % | {:.0} % | {:.1} |\n",
         first.map_or("", |row| row.title),
         first.map_or(0, |row| row.clients),
         middle(|row| row.snapshot_bytes),
@@ -145,10 +146,20 @@ fn line_of(group: &[&Row]) -> String {
         ratio,
         middle(|row| row.inputs_percent),
         middle(|row| row.snapshots_percent),
+        of_due(middle(|row| row.datagrams_down)),
         middle(|row| row.overruns_percent),
         middle(|row| row.load_core_percent),
         middle(|row| row.kib_per_client),
     )
+}
+
+/// Datagrams for each client and tick, where they could be counted: a server that is too late for all of them skips some.
+fn of_due(datagrams_down: f64) -> String {
+    if datagrams_down > 0.0 {
+        format!("{:.1} %", 100.0 * datagrams_down)
+    } else {
+        "-".into()
+    }
 }
 
 fn spread(values: Vec<f64>) -> String {

@@ -430,11 +430,11 @@ impl Baselines {
             let Some(&[slot, generation, kind]) = self.ids.get(from..from + 3) else {
                 break;
             };
-            let held = base.and_then(|base| {
+            let held = base.map(|base| {
                 let known = self.stale.get(..before).unwrap_or(&[]);
                 let key = |stale: &Stale| (stale.at, stale.slot);
                 let known = known.binary_search_by_key(&(base.tick, slot), key);
-                Some(known.map_or(base.tick, |index| self.stale[index].as_of))
+                known.map_or(base.tick, |index| self.stale[index].as_of)
             });
             self.stale.push(Stale {
                 at,

@@ -88,7 +88,7 @@ impl Habit {
     }
 
     /// How far it goes when it sets out, in sixteenths of a step.
-    const fn from_rest(self) -> u64 {
+    const fn way_from_rest(self) -> u64 {
         match self {
             Self::Velocity => 50 * 16,
             Self::View => 100 * 16,
@@ -100,7 +100,7 @@ impl Habit {
     /// How far off a prediction may be, in sixteenths of a step.
     pub(super) const fn error(self, age: u64, speed: usize, turn: usize) -> u64 {
         if speed == 0 && turn == 0 {
-            return self.from_rest();
+            return self.way_from_rest();
         }
         let of = self.measures();
         let way = of.by_turn * size(turn) + of.by_speed * size(speed);
