@@ -185,24 +185,22 @@ impl Baselines {
         telling.all(|view| slots(&self.sets, view).contains(slot))
     }
 
-    /// The ranges that a snapshot speaks of.
+    /// Whether one of the ranges that a snapshot speaks of is such. Mostly there is one.
     #[inline]
-    fn ranges(&self, view: &Kept) -> impl Iterator<Item = SlotRange> {
-        let beyond: &[_] = if view.has_gaps { &self.beyond } else { &[] };
-        let tick = view.tick;
-        let beyond = beyond.iter().filter(move |(at, _)| *at == tick);
-        let covered = view.covered.into_iter();
-        covered.chain(beyond.map(|(_, range)| *range))
+    fn speaks_of(&self, view: &Kept, is_such: impl Fn(SlotRange) -> bool) -> bool {
+        let mut beyond = self.beyond.iter();
+        view.covered.is_some_and(&is_such)
+            || view.has_gaps && beyond.any(|(at, range)| *at == view.tick && is_such(*range))
     }
 
     #[inline]
     fn covers(&self, view: &Kept, range: SlotRange) -> bool {
-        let mut ranges = self.ranges(view);
-        ranges.any(|told| told.contains(range.first) && told.contains(range.last))
+        let is_such = |told: SlotRange| told.contains(range.first) && told.contains(range.last);
+        self.speaks_of(view, is_such)
     }
 
     fn overlaps(&self, view: &Kept, range: SlotRange) -> bool {
-        self.ranges(view).any(|told| told.overlaps(range))
+        self.speaks_of(view, |told| told.overlaps(range))
     }
 
     fn stale_of(&self, view: &Kept) -> &[Stale] {

@@ -9,44 +9,42 @@ use super::quantity::Coding;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     coding: Coding,
+    /// As many ones as the raw number has bits.
+    ones: u32,
     word: u8,
     shift: u8,
-}
-
-impl Place {
-    #[inline]
-    fn value(self, words: &[u64]) -> i32 {
-        let word = words.get(usize::from(self.word)).copied().unwrap_or(0);
-        let ones = (1_u64 << self.coding.bits) - 1;
-        self.coding.value((word >> self.shift & ones) as u32)
-    }
 }
 
 /// Where the fields of a kind lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     places: Box<[Place]>,
-    words: usize,
+    /// How many fields each word has.
+    words: Box<[u8]>,
 }
 
 impl Layout {
     /// One field after the other; at most 32 bits each, so that no more words than fields are needed.
     pub(super) fn new(codings: &[Coding]) -> Self {
-        let (mut word, mut shift) = (0_u8, 0);
+        let (mut words, mut shift) = (vec![0_u8], 0);
         let places = codings.iter().map(|coding| {
             if shift + coding.bits > u64::BITS {
-                (word, shift) = (word + 1, 0);
+                words.push(0);
+                shift = 0;
             }
+            let word = words.len() - 1;
+            words[word] += 1;
             let place = Place {
                 coding: *coding,
-                word,
+                ones: ((1_u64 << coding.bits) - 1) as u32,
+                word: word as u8,
                 shift: shift as u8,
             };
             shift += coding.bits;
             place
         });
         let places = places.collect();
-        let words = usize::from(word) + 1;
+        let words = words.into();
         Self { places, words }
     }
 
@@ -58,14 +56,14 @@ impl Layout {
     /// Appends a row of values that the fields can hold, and says how many words it took.
     pub(super) fn pack(&self, values: &[i32], out: &mut Vec<u64>) -> usize {
         let start = out.len();
-        out.resize(start + self.words, 0);
+        out.resize(start + self.words.len(), 0);
         let words = out.get_mut(start..).unwrap_or(&mut []);
         for (place, value) in self.places.iter().zip(values) {
             if let Some(word) = words.get_mut(usize::from(place.word)) {
                 *word |= u64::from(place.coding.raw(*value)) << place.shift;
             }
         }
-        self.words
+        self.words.len()
     }
 }
 
@@ -82,23 +80,34 @@ impl<'a> PackedRow<'a> {
     }
 
     /// The values, in the order of the fields.
-    #[inline]
     pub(super) fn values(self) -> impl Iterator<Item = i32> {
-        let places = self.layout.places.iter();
-        places.map(move |place| place.value(self.words))
+        (0..self.layout.fields()).filter_map(move |field| self.value(field))
     }
 
     /// One of them.
     pub(super) fn value(self, field: usize) -> Option<i32> {
         let place = self.layout.places.get(field)?;
-        Some(place.value(self.words))
+        let word = self.words.get(usize::from(place.word))?;
+        let raw = (word >> place.shift) as u32 & place.ones;
+        Some(place.coding.value(raw))
     }
 
     /// All of them, in memory that the next one uses again.
     #[inline]
     pub(super) fn unfold(self, values: &mut Vec<i32>) -> &[i32] {
         values.clear();
-        values.extend(self.values());
+        let mut places = &*self.layout.places;
+        // Word by word: this is done three times for whoever moved.
+        for (word, fields) in self.words.iter().zip(&self.layout.words) {
+            let (these, others) = places.split_at(usize::from(*fields));
+            places = others;
+            let mut rest = *word;
+            values.extend(these.iter().map(|place| {
+                let raw = rest as u32 & place.ones;
+                rest >>= place.coding.bits;
+                place.coding.value(raw)
+            }));
+        }
         values
     }
 }

@@ -21,6 +21,7 @@ use super::frame::TickFrame;
 use super::interest;
 use super::owner::{self, Owned};
 use super::part::{Body, Lists, all_slots};
+use super::pool::Slots;
 use super::singles::{Maker, Single, Tools};
 use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
@@ -198,10 +199,10 @@ impl Scratch {
             let mut sets = core::mem::take(&mut self.sets);
             let shared = self.shared(frame, choice);
             // Who is steady in the cohort, and held at each tick of the history.
-            let held_at = |view: &Option<View<'_>>, index: usize| {
-                view.as_ref()
-                    .map_or(u64::MAX, |view| view.slots.word(index))
-            };
+            // A tick that is no part of the history keeps nobody out.
+            let earlier = [&past[1], &past[2]].map(|view| view.as_ref().map(|view| view.slots));
+            let held_at =
+                |set: Option<Slots<'_>>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
             let words = sight.visible.words().len();
             let words = words.max(base.map_or(0, |base| base.slots.words()));
             let (mut moves, mut others) = (0, 0);
@@ -219,7 +220,8 @@ impl Scratch {
                     None => (kept_since(frame, choice.history.base, index), 0),
                 };
                 let kept = held & seen & same;
-                let steady = kept & steady & held_at(&past[1], index) & held_at(&past[2], index);
+                let steady =
+                    kept & steady & held_at(earlier[0], index) & held_at(earlier[1], index);
                 let fates = sets.reach(index);
                 fates.kept |= kept;
                 fates.steady |= steady;
