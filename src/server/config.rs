@@ -28,8 +28,8 @@ const MAX_INBOX: usize = 1 << 20;
 /// The smallest that is not asked for.
 const MIN_INBOX: usize = 1024;
 /// A client says one thing a tick. The tick loop may be late a few times before inputs are dropped, which are
-/// repeated anyway.
-const INBOX_PER_CLIENT: usize = 4;
+/// repeated anyway; and whoever crams its allowance with inputs must not cost others theirs, which half as many do.
+const INBOX_PER_CLIENT: usize = 8;
 
 /// How a server runs. Start from [`ServerConfig::new`] and change what should be different.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ pub struct ServerConfig {
     pub admission: AdmissionConfig,
     /// Half-open handshakes that are remembered, per shard: 4 to 2^24, 128 bytes each. Default 65,536.
     pub pending_handshakes: usize,
-    /// Events that wait for the tick loop at most, per shard: 64 to 1,048,576. Default: four for each client
+    /// Events that wait for the tick loop at most, per shard: 64 to 1,048,576. Default: eight for each client
     /// that there may be, and at least 1024. Each takes about 90 bytes, whether or not it ever waits.
     pub inbox: Option<usize>,
     /// How long a client with a session may take to say hello: 5 s.
@@ -311,8 +311,8 @@ mod tests {
             config.inbox_size()
         };
         assert_eq!(size(1, None), 1_024);
-        assert_eq!(size(1_000, None), 4_000);
-        assert_eq!(size(MAX_CLIENTS, None), 65_536);
+        assert_eq!(size(1_000, None), 8_000);
+        assert_eq!(size(MAX_CLIENTS, None), 131_072);
         assert_eq!(size(1_000, Some(64)), 64);
         let small = refused(|config| config.inbox = Some(63));
         assert_eq!(small, "inbox: 63 is not between 64 and 1048576");
