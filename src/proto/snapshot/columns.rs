@@ -73,15 +73,14 @@ impl Columns {
     /// The row of a slot, as it lies here.
     #[inline]
     pub(super) fn row<'a>(&'a self, slot: u16, schema: &'a Schema) -> Option<PackedRow<'a>> {
-        let head = self.head(slot)?;
-        Some(PackedRow::new(
-            schema.layout(head.kind)?,
-            self.words_of(head)?,
-        ))
+        let (_, kind) = self.who(slot)?;
+        Some(PackedRow::new(schema.layout(kind)?, self.words(slot)?))
     }
 
+    /// The words of the row of a slot.
     #[inline]
-    fn words_of(&self, head: &Head) -> Option<&[u64]> {
+    fn words(&self, slot: u16) -> Option<&[u64]> {
+        let head = self.head(slot)?;
         let start = head.start as usize;
         self.words.get(start..start + usize::from(head.words))
     }
@@ -164,22 +163,17 @@ impl Columns {
             let then = before.filter(|before| before.who(number) == Some((generation, kind)));
             // What only owners are told is told to each of them anyway.
             let same = then.is_some_and(|then| match schema.owner_fields(kind) {
-                None => {
-                    let words = |columns: &'_ Self| columns.head(number).copied();
-                    let heads = words(then).zip(words(self));
-                    heads.is_some_and(|(one, two)| then.words_of(&one) == self.words_of(&two))
-                }
+                None => then.words(number) == self.words(number),
                 Some(fields) => {
                     let rows = then.row(number, schema).zip(self.row(number, schema));
                     rows.is_some_and(|(one, two)| fields.same_to_others(one.values(), two.values()))
                 }
             });
-            let values = now(number, kind);
             let busy = match (same, before) {
                 (true, Some(before)) => before.busy.contains(number),
                 _ => tables
                     .kind(kind)
-                    .is_some_and(|kind| kind.resting_class(values) == Class::Busy),
+                    .is_some_and(|of| of.resting_class(now(number, kind)) == Class::Busy),
             };
             let is_born = then.is_none();
             if is_born {

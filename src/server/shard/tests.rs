@@ -11,6 +11,7 @@ use rand::rngs::ChaCha20Rng;
 use tokio::sync::{mpsc, watch};
 
 use super::core::{Command, Core};
+use super::pause::CROWD;
 use super::{Pause, Shard, Wake, heard_before_a_frame};
 use crate::game::Recipients;
 use crate::id::{ClientId, UserData};
@@ -20,7 +21,7 @@ use crate::proto::event::{ClientEvent, DisconnectReason, ServerEvent};
 use crate::proto::input::InputBytes;
 use crate::proto::netcode::{self, Key, TokenSpec};
 use crate::proto::server::{ServerEndpoint, ServerEndpointConfig};
-use crate::proto::snapshot::ViewConfig;
+use crate::proto::snapshot::{FrameConfig, FrameHistory, ViewConfig};
 use crate::server::admission::{Admission, AdmissionConfig, PrefixCells};
 use crate::server::clock::ServerClock;
 use crate::server::directory::Directory;
@@ -307,6 +308,40 @@ fn whoever_spoke_while_a_frame_was_served_is_heard_before_the_next_one() {
             (strangers..strangers + BATCH as u64).contains(&read),
             "{read}"
         );
+    });
+}
+
+/// It sleeps for a moment when it has read all there was, and knows from the frames when that may be.
+#[test]
+fn a_shard_may_sleep_when_it_has_read_all_and_not_before_it_knows_of_frames() {
+    on_a_runtime(async {
+        let (mut shard, mut socket, _) = alone(Bench::new(8)).await;
+        let (moment, tick) = (Duration::from_millis(1), Duration::from_millis(17));
+        shard.pause = Pause::new(moment);
+        let (frames, seen) = watch::channel(None);
+        shard.frames = seen;
+        let history = FrameHistory::new(crate::game::arena::schema(), FrameConfig::default());
+        let mut history = history.expect("a good configuration");
+        let mut now = Timestamp::from_millis(1_000);
+        for number in 1..3 {
+            assert_eq!(shard.pause.now(now, CROWD), None);
+            let builder = history.begin(Tick(2 * number)).expect("in order");
+            frames.send_replace(Some(history.publish(builder)));
+            now += tick;
+            let heard_all = shard.attend(Wake::Frame, now, &mut socket);
+            assert!(!heard_all, "there is a frame to send");
+        }
+        assert_eq!(shard.pause.now(now, CROWD), Some(moment));
+
+        let plain = open(address(LOOPBACK), 1).expect("opens").remove(0);
+        for _ in 0..=BATCH {
+            let to = socket.local_addr().expect("bound");
+            plain.send_to(&[1], to).expect("sent");
+        }
+        socket.readable().await.expect("readable");
+        assert!(!shard.attend(Wake::Socket, now, &mut socket), "one is left");
+        assert!(shard.attend(Wake::Socket, now, &mut socket));
+        assert!(!shard.attend(Wake::Timer, now, &mut socket));
     });
 }
 
