@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-use tickwire::proto::snapshot::Interest;
+use tickwire::proto::snapshot::{Interest, Scratch};
 
 use self::crowd::{Crowd, VIEW, World, slot_of};
 
@@ -45,7 +45,7 @@ fn interest(criterion: &mut Criterion) {
     let mut world = World::new(1_000);
     let frames: Vec<_> = (0..8).map(|_| world.publish(CLIENTS)).collect();
     let mut eyes: Vec<_> = (0..CLIENTS).map(|_| Interest::new()).collect();
-    let mut turn = 0;
+    let (mut scratch, mut turn) = (Scratch::new(), 0);
     let mut group = criterion.benchmark_group("interest");
     group.throughput(Throughput::Elements(CLIENTS as u64));
     group.bench_function("1000 clients of 1000 entities", |bencher| {
@@ -55,7 +55,7 @@ fn interest(criterion: &mut Criterion) {
             let frame = &frames[turn % frames.len()];
             turn += 1;
             for (client, eyes) in eyes.iter_mut().enumerate() {
-                eyes.look(frame, slot_of(client), &VIEW);
+                eyes.look(frame, slot_of(client), &VIEW, &mut scratch);
             }
             black_box(&eyes);
         });

@@ -83,8 +83,8 @@ pub(super) struct Binding(pub(super) [u8; 16]);
 
 /// The table.
 ///
-/// Buckets are allocated when they are first used and kept: a quiet server holds almost nothing, and no
-/// attack makes it hold more than all of them.
+/// Buckets are allocated when they are first used, and given back when their last handshake becomes a session: a quiet server holds
+/// almost nothing, and no attack makes it hold more than all of them.
 pub(super) struct Pending {
     buckets: Vec<Option<Box<[Option<Entry>; WAYS]>>>,
     /// For each token, by a keyed hash and four ways as well, the number of its entry plus one. May be stale; the
@@ -151,7 +151,14 @@ impl Pending {
 
     /// Takes an entry out of the table: it has become a session.
     pub(super) fn take(&mut self, number: EntryNumber) -> Option<Entry> {
-        self.way_mut(number)?.take()
+        let (bucket, way) = place_of(number);
+        let bucket = self.buckets.get_mut(bucket)?;
+        let ways = bucket.as_mut()?;
+        let entry = ways.get_mut(way)?.take();
+        if ways.iter().all(Option::is_none) {
+            *bucket = None;
+        }
+        entry
     }
 
     /// What a challenge for this entry is bound to; `None` if there is no entry any more.
@@ -214,11 +221,6 @@ impl Pending {
     pub(super) fn get(&self, number: EntryNumber) -> Option<&Entry> {
         let (bucket, way) = place_of(number);
         self.buckets.get(bucket)?.as_ref()?.get(way)?.as_ref()
-    }
-
-    fn way_mut(&mut self, number: EntryNumber) -> Option<&mut Option<Entry>> {
-        let (bucket, way) = place_of(number);
-        self.buckets.get_mut(bucket)?.as_mut()?.get_mut(way)
     }
 
     fn bucket_of(&self, key: &impl Hash) -> usize {

@@ -303,6 +303,7 @@ impl Baselines {
         give_back(&mut self.ids);
         give_back(&mut self.stale);
         give_back(&mut self.beyond);
+        self.sets.give_back();
         while self.views.first().is_some_and(|view| view.tick < oldest) {
             let view = self.views.remove(0);
             self.let_go(view);
@@ -394,25 +395,30 @@ impl Baselines {
         let (left, rest) = lists.split_at(usize::from(record.left));
         let entered = rest.get(..usize::from(record.entered)).unwrap_or(&[]);
         entered.last().iter().for_each(|last| sets.reach(**last));
-        let set = match view.set {
-            Some(set) => sets.own(set),
-            None => sets.empty(),
+        let set = match (view.set, base.and_then(|base| base.set)) {
+            // Outside of the range a set says nothing, so it may be the baseline's as it is.
+            (None, Some(held)) => sets.copy(held),
+            (before, held) => {
+                let set = match before {
+                    Some(set) => sets.own(set),
+                    None => sets.any(),
+                };
+                for (index, mask) in range.masks_within(0..sets.width()) {
+                    let held = held.map_or(0, |held| sets.slots(held).word(index));
+                    sets.change(set, index, |word| (word & !mask) | (held & mask));
+                }
+                set
+            }
         };
         view.set = Some(set);
-        for (index, mask) in range.masks_within(0..sets.width()) {
-            let held = base.map_or(0, |base| slots(sets, &base).word(index));
-            let word = &mut sets.words_mut(set)[index];
-            *word = (*word & !mask) | (held & mask);
+        let bit = |slot: u16| (usize::from(slot) / 64, 1 << (slot % 64));
+        for (index, bit) in left.iter().map(|slot| bit(*slot)) {
+            sets.change(set, index, |word| word & !bit);
         }
-        let words = sets.words_mut(set);
-        for slot in left {
-            if let Some(word) = words.get_mut(usize::from(*slot) / 64) {
-                *word &= !(1 << (slot % 64));
-            }
+        for (index, bit) in entered.iter().map(|slot| bit(*slot)) {
+            sets.change(set, index, |word| word | bit);
         }
-        for slot in entered {
-            words[usize::from(*slot) / 64] |= 1 << (slot % 64);
-        }
+        sets.settle(set);
     }
 
     /// Remembers of whom a part did not tell, and as of when they are held.

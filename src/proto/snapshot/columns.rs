@@ -130,8 +130,11 @@ impl Columns {
     pub(super) fn place(&mut self, id: EntityId, kind: u8, layout: &Layout, values: &[i32]) {
         let slot = usize::from(id.slot);
         if self.heads.len() <= slot {
+            let more = slot + 1 - self.heads.len();
+            make_room(&mut self.heads, more);
             self.heads.resize(slot + 1, NOBODY);
         }
+        make_room(&mut self.words, layout.words());
         let start = self.words.len() as u32;
         self.heads[slot] = Head {
             start,
@@ -186,5 +189,13 @@ impl Columns {
                 self.changed.add(number);
             }
         }
+    }
+}
+
+/// Makes room for so many more. A history has 32 of these lists: they grow by an eighth, and not to twice their length.
+#[inline]
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 8));
     }
 }

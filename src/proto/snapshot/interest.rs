@@ -7,6 +7,7 @@
 
 use super::frame::TickFrame;
 use super::grid::distance_squared;
+use super::plan::Scratch;
 use super::slots::{SlotSet, slots_of};
 use super::view_config::ViewConfig;
 use crate::id::{ClientSlot, EntityId};
@@ -28,8 +29,6 @@ pub(super) struct Radii {
 pub struct Interest {
     /// What it could see at `seen_at`.
     visible: SlotSet,
-    /// The same of the snapshot before; kept for its memory.
-    before: SlotSet,
     seen_at: Tick,
 }
 
@@ -41,9 +40,16 @@ impl Interest {
     }
 
     /// Looks at the next frame: sees whoever is near, and whoever it saw before and is not yet far.
-    pub fn look(&mut self, frame: &TickFrame, client: ClientSlot, config: &ViewConfig) {
-        core::mem::swap(&mut self.visible, &mut self.before);
-        let before = (&self.before, self.seen_at);
+    pub fn look(
+        &mut self,
+        frame: &TickFrame,
+        client: ClientSlot,
+        config: &ViewConfig,
+        scratch: &mut Scratch,
+    ) {
+        // What it saw is of use for this once: whoever looks next sees into that memory.
+        core::mem::swap(&mut self.visible, &mut scratch.before);
+        let before = (&scratch.before, self.seen_at);
         visible(frame, client, config.radii(), before, &mut self.visible);
         self.seen_at = frame.tick();
     }
@@ -59,7 +65,7 @@ impl Interest {
 
     /// Heap memory in bytes.
     pub(super) const fn memory(&self) -> usize {
-        self.visible.memory() + self.before.memory()
+        self.visible.memory()
     }
 }
 

@@ -53,6 +53,11 @@ impl Layout {
         self.places.len()
     }
 
+    /// How many words a row takes.
+    pub(super) const fn words(&self) -> usize {
+        self.words.len()
+    }
+
     /// Appends a row of values that the fields can hold, and says how many words it took.
     pub(super) fn pack(&self, values: &[i32], out: &mut Vec<u64>) -> usize {
         let start = out.len();

@@ -63,6 +63,8 @@ pub(super) struct Waiting {
 /// `write_part` returns 0; a client that finds somebody else's plan in it makes its own again.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Who was seen at the snapshot before, while a client looks whom it sees now.
+    pub(super) before: SlotSet,
     pub(super) sets: Sets,
     pub(super) ranges: Vec<PlannedRange>,
     pub(super) items: Vec<Item>,

@@ -136,8 +136,11 @@ pub(super) struct SlotSet {
 impl SlotSet {
     /// Empties it, for slots below `slots`.
     pub(super) fn clear(&mut self, slots: usize) {
+        let words = slots.div_ceil(64);
         self.words.clear();
-        self.words.resize(slots.div_ceil(64), 0);
+        // Many clients have one: none of them more than it needs.
+        self.words.reserve_exact(words);
+        self.words.resize(words, 0);
     }
 
     /// The words: bit `i` of word `w` is slot `64 w + i`.

@@ -102,7 +102,8 @@ impl ClientView {
         self.budget = self.config.budget();
         self.baselines
             .expire(frame.tick().minus(MAX_AGE * frame.snapshot_every));
-        self.interest.look(frame, self.client, &self.config);
+        self.interest
+            .look(frame, self.client, &self.config, scratch);
         self.join_ranges(frame);
         self.make_plan(frame, scratch);
         // Copied, not swapped: the scratch has grown with the client that sees most.
