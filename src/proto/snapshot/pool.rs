@@ -190,19 +190,21 @@ impl SetPool {
         let Some(common) = self.common.get(index).copied() else {
             return;
         };
-        let now = to(self.slots(set).word(index));
-        for half in [2 * index as u16, 2 * index as u16 + 1] {
-            let odd = Odd {
-                set,
-                half,
-                bits: half_of(now, half),
-            };
-            let is_common = odd.bits == half_of(common, half);
-            match (find(&self.odd, odd), is_common) {
+        let halves = [2 * index as u16, 2 * index as u16 + 1].map(|half| Odd {
+            set,
+            half,
+            bits: half_of(common, half),
+        });
+        let odd = |half: &Odd| find(&self.odd, *half).ok().map(|place| &self.odd[place]);
+        let known = halves.iter().filter_map(odd);
+        let now = to(known.fold(common, |word, odd| odd.within(word)));
+        for half in halves {
+            let bits = half_of(now, half.half);
+            match (find(&self.odd, half), bits == half.bits) {
                 (Ok(place), true) => _ = self.odd.remove(place),
-                (Ok(place), false) => self.odd[place] = odd,
+                (Ok(place), false) => self.odd[place].bits = bits,
                 (Err(_), true) => {}
-                (Err(place), false) => self.odd.insert(place, odd),
+                (Err(place), false) => self.odd.insert(place, Odd { bits, ..half }),
             }
         }
     }
