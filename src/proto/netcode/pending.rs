@@ -340,6 +340,21 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_given_back_with_its_last_handshake_and_not_before() {
+        let mut table = table(4);
+        let (first, _) = claim(&mut table, Timestamp::ZERO, 1, 1).expect("free");
+        let (second, _) = claim(&mut table, Timestamp::ZERO, 2, 2).expect("free");
+        let held = |table: &Pending| table.buckets.iter().flatten().count();
+        assert!(table.take(first).is_some());
+        assert_eq!(held(&table), 1);
+        assert!(table.take(first).is_none() && table.get(second).is_some());
+        assert!(table.take(second).is_some());
+        assert_eq!(held(&table), 0);
+        assert!(table.take(second).is_none());
+        assert!(claim(&mut table, Timestamp::ZERO, 1, 1).is_ok());
+    }
+
+    #[test]
     fn half_a_table_of_claims_is_remembered_nearly_completely() {
         let mut table = table(65_536);
         for port in 0..32_000 {
