@@ -205,7 +205,7 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
         while self.fleet.running_for().as_secs() < from {
             self.pause().await?;
         }
-        let before = (Busy::read(), Drops::read());
+        let before = (Busy::read(), Drops::read(&Drops::default()));
         // The last page comes a moment after its second.
         while self.held_seconds < self.course.seconds
             && self.fleet.running_for().as_secs() < until + 2
@@ -237,7 +237,7 @@ impl<S: Future, F: FnMut(&Status)> Run<'_, S, F> {
             is_own: self.server.is_some(),
             machine_cores: Machine::read().cores,
             machine_busy: busy.and_then(|busy| Busy::read()?.share_since(busy)),
-            socket_drops: drops.and_then(|drops| Some(Drops::read()?.since(&drops))),
+            socket_drops: drops.and_then(|drops| Some(Drops::read(&drops)?.since(&drops))),
             receive_buffer: self.fleet.receive_buffer(),
         };
         Figures::new(&self.held, &hold)

@@ -3,8 +3,11 @@
 //! Reads `/proc`, at the beginning of a hold and at its end. Keeps no list of sockets: the open files of the process are
 //! one. Where there is no such table, nothing is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+
+/// How often the table is read before one that will not hold still is taken as it is.
+const MAX_READINGS: usize = 16;
 
 /// Drops of each UDP socket that is open, by inode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,8 +15,12 @@ pub(super) struct Drops(BTreeMap<u64, u64>);
 
 impl Drops {
     /// As of now; `None` where the system does not tell.
-    pub(super) fn read() -> Option<Self> {
-        let ours: Vec<_> = fs::read_dir("/proc/self/fd")
+    ///
+    /// The kernel hands its table out a page at a time and finds its place again by counting rows: where a socket is
+    /// closed meanwhile, by anybody on the machine, a row is passed over. So the table is read until a reading shows no
+    /// socket that was not seen yet, and every socket of an `earlier` reading that is still open was seen.
+    pub(super) fn read(earlier: &Self) -> Option<Self> {
+        let open: BTreeSet<_> = fs::read_dir("/proc/self/fd")
             .ok()?
             .filter_map(|entry| {
                 let target = fs::read_link(entry.ok()?.path()).ok()?;
@@ -21,18 +28,19 @@ impl Drops {
             })
             .collect();
         let mut drops = BTreeMap::new();
-        for table in ["/proc/self/net/udp", "/proc/self/net/udp6"] {
-            drops.extend(
-                fs::read_to_string(table)
-                    .ok()
-                    .iter()
-                    .flat_map(|it| rows(it)),
-            );
+        for _ in 0..MAX_READINGS {
+            let seen = drops.len();
+            for table in ["/proc/self/net/udp", "/proc/self/net/udp6"] {
+                let table = fs::read_to_string(table).unwrap_or_default();
+                drops.extend(rows(&table).filter(|(inode, _)| open.contains(inode)));
+            }
+            let nothing_new = drops.len() == seen;
+            let mut awaited = earlier.0.keys().filter(|inode| open.contains(inode));
+            if nothing_new && awaited.all(|inode| drops.contains_key(inode)) {
+                break;
+            }
         }
-        let of_ours = ours
-            .iter()
-            .filter_map(|inode| Some((*inode, *drops.get(inode)?)));
-        Some(Self(of_ours.collect()))
+        Some(Self(drops))
     }
 
     /// How many there were since an earlier reading. What a socket dropped that was closed meanwhile is not known.
@@ -88,15 +96,49 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "a socket that nobody reads")]
     fn what_a_full_socket_drops_is_counted() {
         let full = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
-        let inode_of = |drops: &Drops| drops.0.len();
-        let before = Drops::read().expect("/proc");
-        assert!(inode_of(&before) >= 1);
+        let before = Drops::read(&Drops::default()).expect("/proc");
         let to = full.local_addr().expect("bound");
         let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         for _ in 0..20_000 {
             let _ = sender.send_to(&[0; 1_000], to);
         }
-        let dropped = Drops::read().expect("/proc").since(&before);
+        let dropped = Drops::read(&before).expect("/proc").since(&before);
         assert!(dropped >= 1_000, "{dropped}");
+    }
+
+    /// On a busy machine a full socket was once said to have dropped nothing: its row had been passed over.
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "sockets that nobody reads")]
+    fn no_socket_is_passed_over_while_others_close() {
+        use std::net::UdpSocket;
+        use std::os::fd::AsRawFd as _;
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let bind = || UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        let ours = [bind(), bind(), bind(), bind()];
+        let known = ours.each_ref().map(|socket| {
+            let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd()));
+            inode(link.expect("/proc").to_str().expect("ASCII")).expect("a socket")
+        });
+        let earlier = Drops(known.map(|inode| (inode, 0)).into());
+        let over = AtomicBool::new(false);
+        let missed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // More rows than a page has.
+                    drop([(); 64].map(|()| bind()));
+                }
+            });
+            let missed = (0..300).filter(|_| {
+                let read = Drops::read(&earlier).expect("/proc");
+                known.iter().any(|inode| !read.0.contains_key(inode))
+            });
+            let missed = missed.count();
+            over.store(true, Ordering::Relaxed);
+            missed
+        });
+        drop(ours);
+        assert_eq!(missed, 0);
     }
 }
