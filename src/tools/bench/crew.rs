@@ -22,6 +22,7 @@ use super::sockets::{
     Hub, IS_READINESS_KNOWN, OWN_AT_ONCE, Opened, Readiness, Road, SHARED_AT_ONCE, Sockets, Told,
     open,
 };
+use super::turns::Turns;
 use super::whole::{self, Whole};
 use crate::client::Client;
 use crate::proto::netcode::ConnectToken;
@@ -195,13 +196,14 @@ struct Shift {
 
 impl Shift {
     fn run(mut self) {
-        let mut due = self.crew.clock.now();
+        let mut turns = Turns::new(TURN, self.crew.clock.now());
         while !self.crew.shared.stop.load(Ordering::Relaxed) {
             let now = self.crew.clock.now();
-            record(&mut self.ledger.gauges.lateness, now.since(due));
+            if let Some(late) = turns.begin(now) {
+                record(&mut self.ledger.gauges.lateness, late);
+            }
             let has_more = self.turn(now);
-            due = (due + TURN).max(now);
-            let left = due.since(self.crew.clock.now());
+            let left = turns.left(self.crew.clock.now());
             if !left.is_zero() && !has_more {
                 std::thread::sleep(left);
             }

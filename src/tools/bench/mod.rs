@@ -7,7 +7,7 @@
 //! - [`Fleet`] has the threads and the clients: a share of them [`whole`], the rest [`light`]; and the [`Sockets`] they speak through.
 //! - [`OwnServer`] is a second process to test; [`Probe`] asks a server for its own figures.
 //! - the rest is without clock or socket: single measures ([`age`], [`deliveries`], [`awaited`], [`rhythm`], together
-//!   [`watch`]), books ([`gauges`], [`exposition`]), judgement ([`objective`], [`search`]), and the report as JSON, page
+//!   [`watch`]), pace (`turns`), books ([`gauges`], [`exposition`]), judgement ([`objective`], [`search`]), and the report as JSON, page
 //!   and table ([`report`], [`html`], [`csv`]).
 
 pub mod age;
@@ -33,6 +33,7 @@ pub mod report;
 pub mod rhythm;
 pub mod search;
 mod sockets;
+mod turns;
 mod wander;
 pub mod watch;
 pub mod whole;
