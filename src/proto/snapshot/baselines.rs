@@ -167,6 +167,11 @@ impl Baselines {
         views.filter(move |view| self.covers(view, range))
     }
 
+    /// The acknowledged snapshot of a tick, without who is in it.
+    pub(super) fn kept(&self, tick: Tick) -> Option<&Kept> {
+        kept(&self.views, tick)
+    }
+
     /// The acknowledged snapshot of a tick.
     pub(super) fn view(&self, tick: Tick) -> Option<View<'_>> {
         let kept = kept(&self.views, tick)?;
@@ -182,7 +187,12 @@ impl Baselines {
             last: slot,
         };
         let mut telling = self.covering(only);
-        telling.all(|view| slots(&self.sets, view).contains(slot))
+        // Mostly several of them share a set.
+        let mut asked = None;
+        telling.all(|view| {
+            let is_new = asked.replace(view.set) != Some(view.set);
+            !is_new || view.set.is_some_and(|set| self.sets.contains(set, slot))
+        })
     }
 
     /// Whether one of the ranges that a snapshot speaks of is such. Mostly there is one.

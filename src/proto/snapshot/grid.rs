@@ -18,12 +18,18 @@ pub(super) struct Grid {
     entries: Vec<Entry>,
 }
 
-/// An entity in the row of its cell; with its position, so that whoever measures looks nowhere else.
+/// An entity with its position, so that whoever measures looks nowhere else.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    row: i32,
     position: [f32; 3],
     slot: u16,
+}
+
+/// Of 64 slots, who is within the inner circle, and who within the outer one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Circles {
+    inner: u64,
+    outer: u64,
 }
 
 impl Grid {
@@ -39,7 +45,6 @@ impl Grid {
         self.starts.resize(buckets + 1, 0);
         self.entries.clear();
         let empty = Entry {
-            row: 0,
             position: [0.0; 3],
             slot: 0,
         };
@@ -57,14 +62,9 @@ impl Grid {
         }
         for slot in used.iter() {
             let position = position(slot).unwrap_or_default();
-            let row = self.axis(position[1]);
-            let bucket = self.bucket(self.axis(position[0]), row);
+            let bucket = self.bucket(self.axis(position[0]), self.axis(position[1]));
             self.starts[bucket] -= 1;
-            self.entries[self.starts[bucket] as usize] = Entry {
-                row,
-                position,
-                slot,
-            };
+            self.entries[self.starts[bucket] as usize] = Entry { position, slot };
         }
     }
 
@@ -86,31 +86,35 @@ impl Grid {
     }
 
     /// Adds to a set whoever is within the inner radius, and of those in `before` whoever is within the outer one, which
-    /// is not smaller. The set must have been cleared for all slots there are.
+    /// is not smaller. The set must have been cleared for all slots there are. `circles` is working memory.
     pub(super) fn add_near(
         &self,
         center: [f32; 3],
         (inner, outer): (f32, f32),
         before: &SlotSet,
-        near: &mut SlotSet,
+        (near, circles): (&mut SlotSet, &mut Vec<Circles>),
     ) {
+        circles.clear();
+        circles.resize(near.words().len(), Circles::default());
         let (inner, squared) = (inner * inner, outer * outer);
-        self.around(center, outer, |entry, is_met| {
+        self.around(center, outer, |entry| {
             let distance = distance_squared(entry.position, center);
-            let (word, bit) = (usize::from(entry.slot / 64), entry.slot % 64);
-            let was_near = before.word(word) >> bit & 1 == 1;
+            let bit = entry.slot % 64;
             // Without branches: whether somebody is near is as good as random, and a wrong guess costs more than all of this.
-            let is_near = is_met & ((distance <= inner) | (was_near & (distance <= squared)));
-            if let Some(word) = near.words_mut().get_mut(word) {
-                *word |= u64::from(is_near) << bit;
+            if let Some(circles) = circles.get_mut(usize::from(entry.slot / 64)) {
+                circles.inner |= u64::from(distance <= inner) << bit;
+                circles.outer |= u64::from(distance <= squared) << bit;
             }
         });
+        for (index, (near, circles)) in near.words_mut().iter_mut().zip(circles).enumerate() {
+            *near |= circles.inner | (circles.outer & before.word(index));
+        }
     }
 
-    /// Calls `found` for each entity of the cells that a square around `center` touches: everybody within `radius`, and
-    /// some others. Some are found by the way, perhaps more than once: they are not met.
+    /// Calls `found` for each entity of the cells that a circle around `center` touches: everybody within `radius`, and
+    /// some others. Of different rows that share buckets some are found more than once.
     #[inline]
-    fn around(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(&Entry, bool)) {
+    fn around(&self, center: [f32; 3], radius: f32, mut found: impl FnMut(&Entry)) {
         // A little more than asked for: a rounding error must never hide anybody.
         let reach =
             radius * 1.0001 + f32::EPSILON * (center[0].abs() + center[1].abs() + 1.0) * 4.0;
@@ -119,17 +123,35 @@ impl Grid {
         let columns = i64::from(right) - i64::from(left) + 1;
         let rows = i64::from(high) - i64::from(low) + 1;
         if columns.saturating_mul(rows) >= self.entries.len() as i64 {
-            self.entries.iter().for_each(|entry| found(entry, true));
+            self.entries.iter().for_each(found);
             return;
         }
-        // Fewer columns than entities, so fewer than buckets: no run meets itself.
+        // Fewer columns than entities, so fewer than buckets: a run begins again at the first one once at most.
         for row in low..=high {
+            let reach = self.reach_in(row, center[1], reach);
+            let (left, right) = (self.axis(center[0] - reach), self.axis(center[0] + reach));
+            let columns = i64::from(right) - i64::from(left) + 1;
             for entries in self.run(left, row, columns as usize) {
-                // Other rows may share the buckets.
-                entries
-                    .iter()
-                    .for_each(|entry| found(entry, entry.row == row));
+                entries.iter().for_each(&mut found);
             }
+        }
+    }
+
+    /// How far a circle reaches to both sides within a row of cells.
+    #[inline]
+    fn reach_in(&self, row: i32, center: f32, reach: f32) -> f32 {
+        let (low, high) = (
+            row as f32 * self.cell_size,
+            (row as f32 + 1.0) * self.cell_size,
+        );
+        let away = (low - center).max(center - high).max(0.0);
+        let square = reach * reach - away * away;
+        // The first and the last row have no end, and what is too far away for numbers is measured one by one.
+        let is_open = row == i32::MIN || row == i32::MAX || !square.is_finite();
+        if is_open {
+            reach
+        } else {
+            square.max(0.0).sqrt()
         }
     }
 
@@ -166,7 +188,6 @@ pub(super) fn distance_squared(one: [f32; 3], two: [f32; 3]) -> f32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     /// Every second slot is used.
     fn world(places: &[[f32; 3]]) -> (SlotSet, Vec<[f32; 3]>) {
@@ -184,19 +205,19 @@ mod tests {
             (inner, more) in (0.0_f32..120.0, 0.0_f32..20.0),
             cell_size in 0.5_f32..50.0,
             held in prop::collection::vec(any::<bool>(), 400),
+            far in prop::array::uniform3(prop_oneof![3 => Just(0.0_f32), 1 => -1e6_f32..1e6, 1 => -1e30_f32..1e30]),
         ) {
+            let moved = |at: [f32; 3]| [at[0] + far[0], at[1] + far[1], at[2] + far[2]];
+            let center = moved(center);
+            let positions: Vec<_> = positions.into_iter().map(moved).collect();
             let (used, positions) = world(&positions);
             let mut grid = Grid::default();
             grid.build(&used, &positions, cell_size);
-            let mut met = BTreeSet::new();
-            let mut twice = false;
-            grid.around(center, inner, |entry, is_met| twice |= is_met && !met.insert(entry.slot));
-            prop_assert!(!twice);
             let outer = inner + more;
             let (mut before, mut near) = (SlotSet::default(), SlotSet::default());
             (0..400_u16).filter(|slot| held[usize::from(*slot)]).for_each(|slot| before.insert(slot));
             near.clear(positions.len());
-            grid.add_near(center, (inner, outer), &before, &mut near);
+            grid.add_near(center, (inner, outer), &before, (&mut near, &mut Vec::new()));
             for slot in used.iter() {
                 let distance = distance_squared(positions[usize::from(slot)], center);
                 let is_near = distance <= inner * inner || before.contains(slot) && distance <= outer * outer;

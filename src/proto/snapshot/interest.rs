@@ -6,7 +6,7 @@
 //! idea what was sent.
 
 use super::frame::TickFrame;
-use super::grid::distance_squared;
+use super::grid::{Circles, distance_squared};
 use super::plan::Scratch;
 use super::slots::{SlotSet, slots_of};
 use super::view_config::ViewConfig;
@@ -50,7 +50,8 @@ impl Interest {
         // What it saw is of use for this once: whoever looks next sees into that memory.
         core::mem::swap(&mut self.visible, &mut scratch.before);
         let before = (&scratch.before, self.seen_at);
-        visible(frame, client, config.radii(), before, &mut self.visible);
+        let visible_now = (&mut self.visible, &mut scratch.circles);
+        visible(frame, client, config.radii(), before, visible_now);
         self.seen_at = frame.tick();
     }
 
@@ -82,7 +83,7 @@ pub(super) fn visible(
     client: ClientSlot,
     radii: Radii,
     (before, then): (&SlotSet, Tick),
-    visible: &mut SlotSet,
+    (visible, circles): (&mut SlotSet, &mut Vec<Circles>),
 ) {
     visible.clear(frame.columns.slots());
     let Some(viewpoint) = frame.viewpoint(client) else {
@@ -90,7 +91,8 @@ pub(super) fn visible(
     };
     let side = frame.relevances.side(viewpoint.team);
     if !side.settles_all(frame.columns.used()) {
-        add_near(frame, viewpoint.center, radii, (before, then), visible);
+        let before = (before, then);
+        add_near(frame, viewpoint.center, radii, before, (visible, circles));
     }
     if !side.is_silent() {
         for (index, word) in visible.words_mut().iter_mut().enumerate() {
@@ -115,26 +117,24 @@ fn add_near(
     center: [f32; 3],
     radii: Radii,
     (before, then): (&SlotSet, Tick),
-    visible: &mut SlotSet,
+    (visible, circles): (&mut SlotSet, &mut Vec<Circles>),
 ) {
     let (grid, inner) = (&frame.grid, radii.inner);
     let Some(earlier) = frame.columns_at(then) else {
         let nobody = SlotSet::default();
-        return grid.add_near(center, (inner, inner), &nobody, visible);
+        return grid.add_near(center, (inner, inner), &nobody, (visible, circles));
     };
-    grid.add_near(center, (inner, radii.outer.max(inner)), before, visible);
+    let radii = (inner, radii.outer.max(inner));
+    grid.add_near(center, radii, before, (visible, circles));
     // Somebody came to a slot that was seen: it may be another one.
-    for (index, word) in visible.words_mut().iter_mut().enumerate() {
-        let stays = *word & before.word(index);
-        if stays == 0 {
-            continue;
-        }
-        let between = frame.between(then, frame.tick());
-        let born = between.fold(0, |born, columns| born | columns.born().word(index));
-        for slot in slots_of(index, stays & born) {
-            let is_other = earlier.who(slot) != frame.columns.who(slot);
-            if is_other && !within(frame, slot, center, inner) {
-                *word &= !(1 << (slot % 64));
+    for columns in frame.between(then, frame.tick()) {
+        let words = visible.words_mut().iter_mut().zip(columns.born().words());
+        for (index, (word, born)) in words.enumerate().filter(|(_, (_, born))| **born != 0) {
+            for slot in slots_of(index, *word & *born & before.word(index)) {
+                let is_other = earlier.who(slot) != frame.columns.who(slot);
+                if is_other && !within(frame, slot, center, inner) {
+                    *word &= !(1 << (slot % 64));
+                }
             }
         }
     }
@@ -206,7 +206,13 @@ mod tests {
         let (mut seen, mut set) = (SlotSet::default(), SlotSet::default());
         seen.clear(1_000);
         before.0.iter().for_each(|slot| seen.add(*slot));
-        visible(frame, client, RADII, (&seen, before.1), &mut set);
+        visible(
+            frame,
+            client,
+            RADII,
+            (&seen, before.1),
+            (&mut set, &mut Vec::new()),
+        );
         set.iter().collect()
     }
 

@@ -49,7 +49,6 @@
 
 use core::cell::RefCell;
 
-use super::baselines::View;
 use super::code::{ORDER_BITS, order_for, push_number, read_number};
 use super::cohort::{History, HistoryCode, Origin, Shared};
 use super::frame::{TickFrame, age};
@@ -258,52 +257,61 @@ impl ListReader {
 /// A list that is to be written: its members by rank, and of whom it tells. Keeps its memory.
 #[derive(Debug, Default)]
 struct List {
-    places: u32,
-    count: u32,
+    /// Whom it tells of, of all words at once: nobody, or somebody.
+    told: u64,
     words: Vec<ListWord>,
 }
 
-/// A word of slots of which a list tells something.
+/// A word of slots in which a list has members.
 #[derive(Debug, Clone, Copy)]
 struct ListWord {
     index: usize,
-    /// How many members come before the word.
-    before: u32,
     members: u64,
     told: u64,
 }
 
 impl List {
     fn clear(&mut self) {
-        (self.places, self.count) = (0, 0);
+        self.told = 0;
         self.words.clear();
     }
 
-    /// The members of the next word, and of whom of them it tells.
+    /// The members of the next word, and of whom of them it tells. Nobody is counted before it is known that somebody is
+    /// told of.
     #[inline]
     fn add(&mut self, index: usize, members: u64, told: u64) {
-        if told != 0 {
-            self.words.push(ListWord {
-                index,
-                before: self.places,
-                members,
-                told,
-            });
-            self.count += population(told);
+        if members == 0 {
+            return;
         }
-        self.places += population(members);
+        self.told |= told;
+        self.words.push(ListWord {
+            index,
+            members,
+            told,
+        });
     }
 
     /// Writes it, with what `item` says of each of whom it tells, and says of how many that is.
     fn write(&self, bits: &mut BitBuffer, mut item: impl FnMut(u16, &mut BitBuffer)) -> usize {
-        let mut list = ListWriter::new(bits, self.count as usize, self.places as usize);
+        if self.told == 0 {
+            ListWriter::new(bits, 0, 0);
+            return 0;
+        }
+        let count = |of: fn(&ListWord) -> u64| -> usize {
+            let words = self.words.iter().map(of);
+            words.map(|word| population(word) as usize).sum()
+        };
+        let (told, places) = (count(|word| word.told), count(|word| word.members));
+        let mut list = ListWriter::new(bits, told, places);
+        let mut before = 0;
         for word in &self.words {
             for slot in slots_of(word.index, word.told) {
                 let lower = word.members & ((1 << (slot % 64)) - 1);
-                item(slot, list.place(word.before + population(lower)));
+                item(slot, list.place(before + population(lower)));
             }
+            before += population(word.members);
         }
-        self.count as usize
+        told
     }
 }
 
@@ -313,7 +321,8 @@ pub(super) struct Lists {
     moves: bool,
     cuts: bool,
     left: List,
-    entered: List,
+    /// By word: who enters.
+    entered: Vec<(usize, u64)>,
     /// By word: who of the coded is told, and who of them there is.
     coded: Vec<(usize, u64, u64)>,
     busy: List,
@@ -325,9 +334,9 @@ impl Lists {
     fn clear(&mut self) {
         (self.moves, self.cuts) = (false, false);
         self.coded.clear();
+        self.entered.clear();
         for list in [
             &mut self.left,
-            &mut self.entered,
             &mut self.busy,
             &mut self.quiet,
             &mut self.others,
@@ -341,8 +350,9 @@ impl Lists {
 pub(super) struct Body<'a> {
     pub(super) frame: &'a TickFrame,
     pub(super) range: SlotRange,
-    pub(super) base: Option<View<'a>>,
     pub(super) sets: &'a Sets,
+    /// Nobody comes or goes, and all is told.
+    pub(super) is_plain: bool,
     pub(super) shared: Option<&'a Shared>,
     /// From what those are told of whom only the baseline is known, if that is shared.
     pub(super) plain: Option<Origin>,
@@ -377,8 +387,6 @@ impl Body<'_> {
     /// Finds out who belongs in which list.
     fn walk(&self, lists: &mut Lists) {
         lists.clear();
-        // Every slot of the range is a place of those who enter.
-        lists.entered.places = u32::from(self.range.last - self.range.first) + 1;
         for (index, mask) in self.sets.masks(self.range) {
             let fates = self.sets.word(index);
             let told = !fates.unsent & mask;
@@ -399,7 +407,9 @@ impl Body<'_> {
                 let listed = self.listed(index, others & !fates.aged) | fates.own;
                 lists.others.add(index, others, others & listed);
             }
-            self.walk_moves(index, mask, lists);
+            if !self.is_plain {
+                self.walk_moves(index, mask, lists);
+            }
         }
     }
 
@@ -424,7 +434,7 @@ impl Body<'_> {
     #[inline]
     fn walk_moves(&self, index: usize, mask: u64, lists: &mut Lists) {
         let fates = self.sets.word(index);
-        let held = self.base.map_or(0, |base| base.slots.word(index)) & mask;
+        let held = fates.held & mask;
         lists
             .left
             .add(index, held, held & fates.gone & !fates.unsent);
@@ -432,13 +442,7 @@ impl Body<'_> {
         lists.cuts |= fates.unsent & mask != 0;
         let entered = fates.new & !fates.withheld & mask;
         if entered != 0 {
-            lists.entered.count += population(entered);
-            lists.entered.words.push(ListWord {
-                index,
-                before: (index as u32 * 64).saturating_sub(self.range.first.into()),
-                members: mask,
-                told: entered,
-            });
+            lists.entered.push((index, entered));
         }
     }
 
@@ -446,17 +450,29 @@ impl Body<'_> {
         lists.left.write(bits, |slot, bits| {
             bits.push_bit(self.sets.has(slot, |fates| fates.destroyed));
         });
-        let schema = &self.frame.schema;
-        lists.entered.write(bits, |slot, bits| {
-            let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
-            push_number(bits, u32::from(generation), GENERATION_ORDER);
-            bits.push(u32::from(kind), schema.kind_bits());
-            self.single(Origin::Nothing, slot, Some(bits));
-        });
+        self.write_entered(&lists.entered, bits);
         if lists.cuts {
             self.write_deferred(bits);
         } else {
             List::default().write(bits, |_, _| {});
+        }
+    }
+
+    /// Every slot of the range is a place of those who enter.
+    fn write_entered(&self, entered: &[(usize, u64)], bits: &mut BitBuffer) {
+        let schema = &self.frame.schema;
+        let count = entered.iter().map(|(_, slots)| population(*slots) as usize);
+        let SlotRange { first, last } = self.range;
+        let mut list = ListWriter::new(bits, count.sum(), usize::from(last - first) + 1);
+        let slots = entered
+            .iter()
+            .flat_map(|(index, slots)| slots_of(*index, *slots));
+        for slot in slots {
+            let bits = list.place(u32::from(slot - first));
+            let (generation, kind) = self.frame.columns.who(slot).unwrap_or_default();
+            push_number(bits, u32::from(generation), GENERATION_ORDER);
+            bits.push(u32::from(kind), schema.kind_bits());
+            self.single(Origin::Nothing, slot, Some(bits));
         }
     }
 
@@ -489,8 +505,7 @@ impl Body<'_> {
         let (mut places, mut open) = (0_u32, None::<(u32, u32)>);
         for (index, mask) in self.sets.masks(self.range) {
             let fates = self.sets.word(index);
-            let held = self.base.map_or(0, |base| base.slots.word(index)) & mask;
-            let stays = held & !(fates.gone & !fates.unsent);
+            let stays = fates.held & mask & !(fates.gone & !fates.unsent);
             for slot in slots_of(index, stays & fates.unsent) {
                 let lower = stays & ((1 << (slot % 64)) - 1);
                 let place = places + population(lower);

@@ -6,22 +6,24 @@
 //! own memory stays small.
 
 mod budget;
+mod known;
 mod sets;
 
 use core::cell::RefCell;
 use core::ops::Range;
 
 use self::budget::Item;
+use self::known::{Known, KnownWord};
 pub(super) use self::sets::{Fates, Sets};
-use super::baselines::{Baselines, View, Who};
+use super::baselines::{Baselines, Kept, View, Who};
 use super::choose::Choice;
 use super::codec::Past;
 use super::cohort::{History, HistoryCode, Origin, Shared, kept_since};
 use super::frame::TickFrame;
+use super::grid::Circles;
 use super::interest;
 use super::owner::{self, Owned};
 use super::part::{Body, Lists, all_slots};
-use super::pool::Slots;
 use super::singles::{Maker, Single, Tools};
 use super::slots::{SlotRange, SlotSet, slots_of};
 use crate::id::ClientSlot;
@@ -65,7 +67,11 @@ pub(super) struct Waiting {
 pub struct Scratch {
     /// Who was seen at the snapshot before, while a client looks whom it sees now.
     pub(super) before: SlotSet,
+    /// Who is how near to it.
+    pub(super) circles: Vec<Circles>,
     pub(super) sets: Sets,
+    /// Used while a range is planned.
+    known: Known,
     pub(super) ranges: Vec<PlannedRange>,
     pub(super) items: Vec<Item>,
     /// Whether somebody is held with an older value at some tick of a history.
@@ -143,6 +149,11 @@ impl<'a> Sight<'a> {
         self.baselines.view(planned.base()?)
     }
 
+    /// The same, without who that is.
+    fn kept(&self, planned: &PlannedRange) -> Option<&'a Kept> {
+        self.baselines.kept(planned.base()?)
+    }
+
     /// What the client holds at the ticks of a history: the baseline, and the earlier ones.
     fn held(&self, history: History) -> [Option<View<'a>>; 3] {
         let [one, two] = history.earlier(self.frame.schema.tables(), self.frame.snapshot_every);
@@ -199,32 +210,29 @@ impl Scratch {
             let [base, ..] = past;
             // Sets of the scratch itself are written while those of the cohort are read.
             let mut sets = core::mem::take(&mut self.sets);
+            let mut known = core::mem::take(&mut self.known);
+            known.fill(range, &past, sight.visible);
             let shared = self.shared(frame, choice);
-            // Who is steady in the cohort, and held at each tick of the history.
-            // A tick that is no part of the history keeps nobody out.
-            let earlier = [&past[1], &past[2]].map(|view| view.as_ref().map(|view| view.slots));
-            let held_at =
-                |set: Option<Slots<'_>>, index: usize| set.map_or(u64::MAX, |set| set.word(index));
-            let words = sight.visible.words().len();
-            let words = words.max(base.map_or(0, |base| base.slots.words()));
             let (mut moves, mut others) = (0, 0);
-            for (index, mask) in range.masks_within(0..words) {
-                let held = base.map_or(0, |base| base.slots.word(index)) & mask;
-                let seen = sight.visible.word(index) & mask;
-                if held | seen == 0 {
-                    continue;
-                }
+            for (word, fates) in known.iter().zip(sets.reach_all(known.words())) {
+                let KnownWord {
+                    index,
+                    held,
+                    ever,
+                    seen,
+                } = word;
                 let (same, steady) = match shared {
                     Some(shared) => {
                         let of = shared.word(index);
                         (of.kept, of.steady)
                     }
+                    None if held & seen == 0 => (0, 0),
                     None => (kept_since(frame, choice.history.base, index), 0),
                 };
+                // Who is steady in the cohort, and held at each tick of the history.
                 let kept = held & seen & same;
-                let steady =
-                    kept & steady & held_at(earlier[0], index) & held_at(earlier[1], index);
-                let fates = sets.reach(index);
+                let steady = kept & steady & ever;
+                fates.held |= held;
                 fates.kept |= kept;
                 fates.steady |= steady;
                 fates.gone |= held & !kept;
@@ -232,6 +240,7 @@ impl Scratch {
                 moves |= (held | seen) & !kept;
                 others |= kept & !steady;
             }
+            self.known = known;
             self.has_moves |= moves != 0;
             self.has_others |= others != 0;
             self.sets = sets;
@@ -335,8 +344,15 @@ impl Scratch {
     fn plan_destroyed(&mut self, range: SlotRange, base: Option<View<'_>>, sight: &Sight<'_>) {
         let frame = sight.frame;
         let then = base.and_then(|base| frame.columns_at(base.tick));
-        for (index, mask) in self.sets.masks(range) {
-            for slot in slots_of(index, self.sets.word(index).gone & mask) {
+        for index in self.sets.words_of(range) {
+            // Mostly nobody goes.
+            let gone = self.sets.word(index).gone;
+            let gone = if gone == 0 {
+                0
+            } else {
+                gone & range.mask(index)
+            };
+            for slot in slots_of(index, gone) {
                 let stale = base
                     .and_then(|base| base.stale(slot))
                     .map(|stale| stale.who);
@@ -433,7 +449,7 @@ impl Scratch {
         let schema = &sight.frame.schema;
         if schema.has_owner_fields() {
             // After what clients may share: this is for one of them alone.
-            let base = sight.base(planned);
+            let base = sight.kept(planned);
             let before = base.and_then(|base| base.own_within(planned.range));
             let owned = self.owned(planned, sight);
             owner::write_section(owned.as_ref(), before, schema.slot_bits(), bits);
@@ -461,8 +477,8 @@ impl Scratch {
         let body = Body {
             frame: sight.frame,
             range: planned.range,
-            base: sight.base(planned),
             sets: &self.sets,
+            is_plain: self.is_plain(),
             shared,
             plain,
             maker: &self.maker,
@@ -502,7 +518,7 @@ impl Scratch {
             return None;
         }
         let base = sight
-            .base(planned)
+            .kept(planned)
             .filter(|base| stays && base.own == Some(slot));
         let held = base.and_then(|base| frame.row_at(base.tick, slot));
         Some(Owned {

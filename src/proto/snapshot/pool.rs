@@ -43,22 +43,30 @@ pub(super) struct Slots<'a> {
     common: &'a [u64],
     /// Ascending by place.
     odd: &'a [Odd],
-    /// Which words may be odd: bit `i` stands for word `i`, `i + 64` and so on.
-    places: u64,
 }
 
 impl Slots<'_> {
     /// One word; past the end nobody is.
-    #[inline]
     pub(super) fn word(self, index: usize) -> u64 {
         let common = self.common.get(index).copied().unwrap_or(0);
-        if self.places >> (index % 64) & 1 == 0 {
-            return common;
-        }
         let start = self.odd.partition_point(|odd| odd.index() < index);
         let odd = self.odd.iter().skip(start);
         let odd = odd.take_while(|odd| odd.index() == index);
         odd.fold(common, |word, odd| odd.within(word))
+    }
+
+    /// Appends some of the words to `out`; past the end nobody is.
+    pub(super) fn copy_to(self, words: Range<usize>, out: &mut Vec<u64>) {
+        let start = out.len();
+        let end = words.end.min(self.common.len());
+        out.extend_from_slice(self.common.get(words.start..end).unwrap_or(&[]));
+        out.resize(start + words.len(), 0);
+        for odd in self.odd {
+            let place = odd.index().checked_sub(words.start);
+            if let Some(word) = place.and_then(|place| out.get_mut(start + place)) {
+                *word = odd.within(*word);
+            }
+        }
     }
 
     /// How many words there are.
@@ -160,15 +168,23 @@ impl SetPool {
         }
     }
 
+    /// Whether a slot is in a set, for whoever asks nothing else.
+    pub(super) fn contains(&self, set: SetId, slot: u16) -> bool {
+        let index = usize::from(slot) / 64;
+        let common = self.common.get(index).copied().unwrap_or(0);
+        let half = slot / 32;
+        let bits = half_of(common, half);
+        let odd = find(&self.odd, Odd { set, half, bits });
+        let bits = odd.map_or(bits, |place| self.odd[place].bits);
+        bits >> (slot % 32) & 1 == 1
+    }
+
     /// The slots of a set.
     #[inline]
     pub(super) fn slots(&self, set: SetId) -> Slots<'_> {
-        let odd = self.odd.get(self.odd_of(set)).unwrap_or(&[]);
-        let places = odd.iter().fold(0, |all, odd| all | 1 << (odd.index() % 64));
         Slots {
             common: &self.common,
-            odd,
-            places,
+            odd: self.odd.get(self.odd_of(set)).unwrap_or(&[]),
         }
     }
 
@@ -340,6 +356,11 @@ mod tests {
                     prop_assert!(pool.slots(*set).iter().eq(slots.iter().copied()));
                     let contained = |slot: &u16| pool.slots(*set).contains(*slot);
                     prop_assert!(slots.iter().all(contained));
+                    let contained = |slot: &u16| pool.contains(*set, *slot);
+                    prop_assert!((0..1_000).chain([65_535]).all(|slot| contained(&slot) == slots.contains(&slot)));
+                    let mut some = vec![7];
+                    pool.slots(*set).copy_to(2..20, &mut some);
+                    prop_assert!(some[1..].iter().copied().eq((2..20).map(|index| pool.slots(*set).word(index))));
                 }
                 let live: BTreeSet<_> = users.iter().map(|(set, _)| *set).collect();
                 prop_assert!(pool.odd.iter().all(|odd| live.contains(&odd.set)), "nobody's halves stay");

@@ -27,20 +27,26 @@ impl SlotRange {
         })
     }
 
-    /// The words of a set that the range touches, of these words only, each with the bits that are in the range.
+    /// The words of a set that the range touches, of these words only.
+    #[inline]
+    pub(super) fn words_within(self, words: core::ops::Range<usize>) -> core::ops::Range<usize> {
+        let (first, last) = (usize::from(self.first) / 64, usize::from(self.last) / 64);
+        words.start.max(first)..words.end.min(last + 1)
+    }
+
+    /// The same, each with the bits that are in the range.
     #[inline]
     pub(super) fn masks_within(
         self,
         words: core::ops::Range<usize>,
     ) -> impl Iterator<Item = (usize, u64)> + Clone {
-        let (first, last) = (usize::from(self.first) / 64, usize::from(self.last) / 64);
-        let words = words.start.max(first)..words.end.min(last + 1);
+        let words = self.words_within(words);
         words.map(move |index| (index, self.mask(index)))
     }
 
     /// The bits of a word that are in the range, which touches the word.
     #[inline]
-    const fn mask(self, index: usize) -> u64 {
+    pub(super) const fn mask(self, index: usize) -> u64 {
         let mut mask = u64::MAX;
         if index == self.first as usize / 64 {
             mask &= u64::MAX << (self.first % 64);

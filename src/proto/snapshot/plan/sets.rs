@@ -10,6 +10,8 @@ use super::super::slots::{SlotRange, population, slots_of};
 /// Of 64 slots, who is to be told of, and how.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in super::super) struct Fates {
+    /// Held at the baseline.
+    pub(in super::super) held: u64,
     /// Held at the baseline, and may be seen now.
     pub(in super::super) kept: u64,
     /// Of these, who was held with its value of the time at every tick of the history.
@@ -31,6 +33,7 @@ pub(in super::super) struct Fates {
 }
 
 const NOBODY: Fates = Fates {
+    held: 0,
     kept: 0,
     steady: 0,
     aged: 0,
@@ -43,19 +46,34 @@ const NOBODY: Fates = Fates {
 };
 
 /// Who is to be told of, and how. By slot, for all ranges of a client's snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in super::super) struct Sets {
     words: Vec<Fates>,
     /// The words in which anybody is: whoever sees a corner of a large world looks at few.
     span: Range<usize>,
 }
 
+/// Starts after its end, so that the first word that is reached becomes both.
+const NOWHERE: Range<usize> = usize::MAX..0;
+
+impl Default for Sets {
+    fn default() -> Self {
+        Self {
+            words: Vec::new(),
+            span: NOWHERE,
+        }
+    }
+}
+
 impl Sets {
     /// Empties them, for slots below `slots`.
     pub(super) fn clear(&mut self, slots: usize) {
-        self.words.clear();
+        // Nobody is anywhere else.
+        if let Some(reached) = self.words.get_mut(self.span.clone()) {
+            reached.fill(NOBODY);
+        }
         self.words.resize(slots.div_ceil(64), NOBODY);
-        self.span = 0..0;
+        self.span = NOWHERE;
     }
 
     /// One word; past the end nobody is.
@@ -67,15 +85,20 @@ impl Sets {
     /// A word in which somebody is; the sets grow to have it.
     #[inline]
     pub(super) fn reach(&mut self, index: usize) -> &mut Fates {
-        self.span = if self.span.is_empty() {
-            index..index + 1
-        } else {
-            self.span.start.min(index)..self.span.end.max(index + 1)
-        };
+        self.span = self.span.start.min(index)..self.span.end.max(index + 1);
         if self.words.len() <= index {
             self.words.resize(index + 1, NOBODY);
         }
         &mut self.words[index]
+    }
+
+    /// Some words, in which somebody may be.
+    pub(super) fn reach_all(&mut self, words: Range<usize>) -> &mut [Fates] {
+        if let Some(last) = words.clone().next_back() {
+            self.reach(words.start);
+            self.reach(last);
+        }
+        self.words.get_mut(words).unwrap_or(&mut [])
     }
 
     /// The word of a slot and its bit there.
@@ -90,13 +113,20 @@ impl Sets {
         set(self.word(usize::from(slot) / 64)) >> (slot % 64) & 1 == 1
     }
 
-    /// The words of a range in which somebody may be, each with the bits that are in the range.
+    /// The words of a range in which somebody may be.
+    #[inline]
+    pub(super) fn words_of(&self, range: SlotRange) -> Range<usize> {
+        range.words_within(self.span.clone())
+    }
+
+    /// The same, each with the bits that are in the range.
     #[inline]
     pub(in super::super) fn masks(
         &self,
         range: SlotRange,
     ) -> impl Iterator<Item = (usize, u64)> + Clone + use<> {
-        range.masks_within(self.span.clone())
+        let words = self.words_of(range);
+        words.map(move |index| (index, range.mask(index)))
     }
 
     /// The slots of a range that are in one of the sets, or what else their words say; ascending.
@@ -105,8 +135,12 @@ impl Sets {
         range: SlotRange,
         set: impl Fn(&Fates) -> u64,
     ) -> impl Iterator<Item = u16> {
-        self.masks(range)
-            .flat_map(move |(index, mask)| slots_of(index, set(self.word(index)) & mask))
+        let words = self.words_of(range);
+        let some = words.clone().zip(self.words.get(words).unwrap_or(&[]));
+        // Mostly there is nobody in a word.
+        let some = some.map(move |(index, fates)| (index, set(fates)));
+        let some = some.filter(|(_, slots)| *slots != 0);
+        some.flat_map(move |(index, slots)| slots_of(index, slots & range.mask(index)))
     }
 
     /// How many slots of a range are in one of the sets.
