@@ -30,7 +30,7 @@ use crate::tools::bench::conduct::{Course, Ran, Rest, RunError, conduct};
 use crate::tools::bench::machine::Machine;
 use crate::tools::bench::objective::Objectives;
 use crate::tools::bench::report::{LoadSheet, Report, ServerSheet};
-use crate::tools::bench::{Fleet, FleetConfig, OwnServer, Probe, ServerOrder, Sockets};
+use crate::tools::bench::{Cores, Fleet, FleetConfig, OwnServer, Probe, ServerOrder, Sockets};
 use crate::tools::tokens::{HttpUrl, TokenService, TokenSource};
 
 /// The most clients there can be: a server has no more places.
@@ -117,6 +117,9 @@ struct OwnArguments {
     /// How long a shard lets what a crowd says gather before it reads on; 0s is not at all
     #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = value::duration, conflicts_with = "server")]
     gather: Duration,
+    /// Processors that are the server's alone; the load test keeps to the others [default: all are everybody's]
+    #[arg(long, value_name = "LIST", value_parser = str::parse::<Cores>, conflicts_with = "server")]
+    server_cores: Option<Cores>,
 }
 
 /// A server that runs already.
@@ -169,12 +172,13 @@ struct ObjectiveArguments {
 impl Arguments {
     /// What is wrong with the values together, in the words of the command line.
     fn check(&self) -> Result<(), Failure> {
-        let OwnArguments {
-            tick_rate,
-            snapshot_rate,
-            ..
-        } = self.own;
-        super::check_rates(tick_rate, snapshot_rate)?;
+        let own = &self.own;
+        super::check_rates(own.tick_rate, own.snapshot_rate)?;
+        if let Some(cores) = &own.server_cores {
+            cores
+                .others()
+                .map_err(|error| Failure::Usage(format!("--server-cores {cores}: {error}")))?;
+        }
         if self.sockets == Some(Sockets::Shared) {
             let server = self.elsewhere.server.unwrap_or(OWN_SERVER);
             Sockets::try_sharing(server).map_err(|error| {
@@ -312,6 +316,7 @@ impl Target {
             gather: arguments.own.gather,
             seed: arguments.seed,
             key: key.clone(),
+            cores: arguments.own.server_cores.clone(),
         };
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let own = OwnServer::start(&program, &order)?;
@@ -368,6 +373,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn measure(arguments: &Arguments) -> Result<Report, Failure> {
     // From here on a signal is a wish: whatever has been started is ended in order.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
+    // Before the own server takes some of it for itself.
+    let machine = Machine::read();
     let target = Target::new(arguments)?;
     let config = arguments.fleet(&target);
     let Target {
@@ -403,7 +410,7 @@ async fn measure(arguments: &Arguments) -> Result<Report, Failure> {
     .await;
     drop(ticker);
     let ran = ran.map_err(|error| explain(address, &error, arguments))?;
-    Ok(report(arguments, &config, address, ran))
+    Ok(report(arguments, machine, &config, address, ran))
 }
 
 /// A first look, so that a wrong URL is an error and not a report with holes.
@@ -418,7 +425,13 @@ fn first_reading(url: &HttpUrl) -> anyhow::Result<crate::tools::bench::expositio
     }
 }
 
-fn report(arguments: &Arguments, config: &FleetConfig, address: SocketAddr, ran: Ran) -> Report {
+fn report(
+    arguments: &Arguments,
+    machine: Machine,
+    config: &FleetConfig,
+    address: SocketAddr,
+    ran: Ran,
+) -> Report {
     let Ran {
         result,
         found,
@@ -436,7 +449,7 @@ fn report(arguments: &Arguments, config: &FleetConfig, address: SocketAddr, ran:
         version: env!("CARGO_PKG_VERSION"),
         commit: env!("TICKWIRE_COMMIT"),
         command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
-        machine: Machine::read(),
+        machine,
         server: ServerSheet {
             address: address.to_string(),
             own: is_own,

@@ -223,10 +223,25 @@ fn signal(name: &str, process: u32) {
     assert!(status.expect("kill").success());
 }
 
+/// The processors that a process or thread may use, by `/proc`.
+#[cfg(target_os = "linux")]
+fn cores_of(task: &str) -> std::collections::BTreeSet<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{task}/status")).expect("it runs");
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = list.expect("the kernel tells").trim().split(',');
+    let ends = ranges.map(|it| it.split_once('-').unwrap_or((it, it)));
+    let number = |text: &str| text.parse::<u32>().expect("a number");
+    ends.flat_map(|(first, last)| number(first)..=number(last))
+        .collect()
+}
+
 /// A load test that would go on for long, after so many lines about its hold: one a second.
 #[cfg(target_os = "linux")]
-fn running(lines_about_the_hold: usize) -> Child {
-    let mut bench = tickwire(["bench", "--clients", "10", "--duration", "300s", "--json"])
+fn running(lines_about_the_hold: usize, more: &[&str]) -> Child {
+    let arguments = ["bench", "--clients", "10", "--duration", "300s", "--json"];
+    let mut bench = tickwire([&arguments[..], more].concat())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -247,7 +262,7 @@ fn running(lines_about_the_hold: usize) -> Child {
 #[test]
 fn a_signal_ends_it_with_a_report_and_without_its_server() {
     // After three of them a second of the hold is over.
-    let bench = running(3);
+    let bench = running(3, &[]);
     let children = children_of(bench.id());
     assert_eq!(children.len(), 1, "a server in a second process");
     signal("INT", bench.id());
@@ -261,13 +276,56 @@ fn a_signal_ends_it_with_a_report_and_without_its_server() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_that_dies_is_told_and_nothing_is_left() {
-    let bench = running(1);
+    let bench = running(1, &[]);
     let children = children_of(bench.id());
     signal("KILL", children[0]);
     let output = bench.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(!std::path::Path::new(&format!("/proc/{}", children[0])).exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_with_processors_of_its_own_shares_none_with_the_load() {
+    let usable = cores_of("self");
+    let all: Vec<_> = usable.iter().map(ToString::to_string).collect();
+    let all = all.join(",");
+    let refused = outcome(tickwire(["bench", "--server-cores", &all]));
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("none is left"),
+        "{}",
+        refused.stderr
+    );
+    let (Some(first), true) = (usable.first(), usable.len() > 1) else {
+        return;
+    };
+    let bench = running(3, &["--server-cores", &first.to_string()]);
+    let server = children_of(bench.id())[0];
+    let tasks = |process: u32| {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+        let names = tasks.flatten().map(|task| task.file_name());
+        let names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+        let cores = names
+            .into_iter()
+            .map(move |task| cores_of(&format!("{process}/task/{task}")));
+        cores.collect::<Vec<_>>()
+    };
+    let (of_server, of_load) = (tasks(server), tasks(bench.id()));
+    signal("INT", bench.id());
+    let output = bench.wait_with_output().expect("it ends");
+    assert!(
+        of_server.iter().all(|it| it.iter().eq([first])),
+        "{of_server:?}"
+    );
+    assert!(of_load.iter().all(|it| !it.contains(first)), "{of_load:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(
+        report["machine"]["cores"],
+        usable.len(),
+        "the whole machine"
+    );
 }
 
 #[test]

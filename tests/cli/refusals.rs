@@ -71,6 +71,14 @@ fn a_command_line_that_is_wrong_is_refused_as_it_was_written() {
             &["bench", "--server", "127.0.0.1"],
             &["--server", "127.0.0.1:7777"],
         ),
+        (
+            &["bench", "--server", "127.0.0.1:7777", "--server-cores", "0"],
+            &["--server-cores", "--server"],
+        ),
+        (
+            &["bench", "--server-cores", "one"],
+            &["--server-cores", "'one'", "0, 0-1 or 0,2-3"],
+        ),
         (&["bench", "--from", "20"], &["--find-max"]),
         (
             &["bench", "--world", "chess"],

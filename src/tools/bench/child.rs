@@ -15,6 +15,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use super::cores::{Cores, CoresError};
 use crate::proto::netcode::Key;
 use crate::server::PacketIo;
 use crate::time::TickRate;
@@ -50,6 +51,8 @@ pub struct ServerOrder {
     pub seed: u64,
     /// The key of this run.
     pub key: Key,
+    /// The processors that are the server's alone; `None`: it shares all of them with the load test.
+    pub cores: Option<Cores>,
 }
 
 /// Why there is no server.
@@ -59,6 +62,9 @@ pub enum ChildError {
     /// The program cannot be started once more.
     #[error("cannot start the server: {0}")]
     Start(#[from] io::Error),
+    /// It cannot have processors of its own.
+    #[error("cannot keep the server and the load test apart: {0}")]
+    Cores(#[from] CoresError),
     /// It ended before it served.
     #[error("the server ended ({status}) before it served: {last}")]
     Ended {
@@ -84,15 +90,20 @@ pub struct OwnServer {
 }
 
 impl OwnServer {
-    /// Starts `program serve` on free ports of the loopback, and waits until it serves.
+    /// Starts `program serve` on free ports of the loopback, and waits until it serves. When it has processors of its own, the
+    /// calling thread, and what it starts from then on, keeps to the others.
     ///
     /// # Errors
     ///
     /// When it cannot be started, or ends, or does not serve.
     pub fn start(program: &Path, order: &ServerOrder) -> Result<Self, ChildError> {
         let mut command = command(program, order);
+        let child = match &order.cores {
+            Some(cores) => cores.keep_apart(|| command.spawn())?,
+            None => command.spawn(),
+        };
         let mut own = Self {
-            child: command.spawn()?,
+            child: child?,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
@@ -278,6 +289,7 @@ mod tests {
             gather: Duration::from_millis(1),
             seed: 1,
             key: Key::from_bytes([0x5e; 32]),
+            cores: None,
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! - [`conduct`] leads a run: clients come in, the load is held, a search raises it; and puts the report together.
 //! - [`Fleet`] has the threads and the clients: a share of them [`whole`], the rest [`light`]; and the [`Sockets`] they speak through.
-//! - [`OwnServer`] is a second process to test; [`Probe`] asks a server for its own figures.
+//! - [`OwnServer`] is a second process to test, on [`Cores`] of its own if need be; [`Probe`] asks a server for its own figures.
 //! - the rest is without clock or socket: single measures ([`age`], [`deliveries`], [`awaited`], [`rhythm`], together
 //!   [`watch`]), pace (`turns`), books ([`gauges`], [`exposition`]), judgement ([`objective`], [`search`]), and the report as JSON, page
 //!   and table ([`report`], [`html`], [`csv`]).
@@ -15,6 +15,7 @@ pub mod agreement;
 pub mod awaited;
 mod child;
 pub mod conduct;
+mod cores;
 mod crew;
 pub mod csv;
 pub mod deliveries;
@@ -39,6 +40,7 @@ pub mod watch;
 pub mod whole;
 
 pub use child::{ChildError, OwnServer, ServerOrder};
+pub use cores::{Cores, CoresError};
 pub use fleet::{Fleet, FleetConfig, FleetError, Live, Second};
 pub use probe::Probe;
 pub use sockets::{NotShared, Sockets};
