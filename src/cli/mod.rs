@@ -58,7 +58,7 @@ enum Command {
     /// Bots that play on a server elsewhere: a small load test
     Bots(bots::Arguments),
     /// A load test: what players feel, and what it costs
-    Bench(bench::Arguments),
+    Bench(Box<bench::Arguments>),
     /// Run a game for clients from elsewhere
     Serve(serve::Arguments),
     /// Verify a recording frame by frame, and say what it holds

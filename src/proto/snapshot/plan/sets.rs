@@ -54,7 +54,10 @@ pub(in super::super) struct Sets {
 }
 
 /// Starts after its end, so that the first word that is reached becomes both.
-const NOWHERE: Range<usize> = usize::MAX..0;
+const NOWHERE: Range<usize> = Range {
+    start: usize::MAX,
+    end: 0,
+};
 
 impl Default for Sets {
     fn default() -> Self {
