@@ -146,7 +146,7 @@ impl Grid {
         );
         let away = (low - center).max(center - high).max(0.0);
         let square = reach * reach - away * away;
-        // The first and the last row have no end, and what is too far away for numbers is measured one by one.
+        // The first and the last row have no end; and where a square is no number, whole rows are looked at.
         let is_open = row == i32::MIN || row == i32::MAX || !square.is_finite();
         if is_open {
             reach
@@ -197,14 +197,23 @@ mod tests {
         (used, positions)
     }
 
+    /// A few who are anywhere, or a crowd, around which whoever looks walks row by row.
+    fn places() -> impl Strategy<Value = Vec<[f32; 3]>> {
+        let anywhere = prop_oneof![-80.0_f32..80.0, -1e30_f32..1e30];
+        let some = prop::collection::vec(prop::array::uniform3(anywhere), 0..200);
+        let in_crowd = (-80.0_f32..80.0, -80.0_f32..80.0, -5.0_f32..5.0);
+        let crowd = prop::collection::vec(in_crowd.prop_map(|(x, y, z)| [x, y, z]), 600..900);
+        prop_oneof![some, crowd]
+    }
+
     proptest! {
         #[test]
         fn those_within_the_radii_are_found_and_nobody_else(
-            positions in prop::collection::vec(prop::array::uniform3(prop_oneof![-80.0_f32..80.0, -1e30_f32..1e30]), 0..200),
+            positions in places(),
             center in prop::array::uniform3(-100.0_f32..100.0),
             (inner, more) in (0.0_f32..120.0, 0.0_f32..20.0),
             cell_size in 0.5_f32..50.0,
-            held in prop::collection::vec(any::<bool>(), 400),
+            held in prop::collection::vec(any::<bool>(), 1..40),
             far in prop::array::uniform3(prop_oneof![3 => Just(0.0_f32), 1 => -1e6_f32..1e6, 1 => -1e30_f32..1e30]),
         ) {
             let moved = |at: [f32; 3]| [at[0] + far[0], at[1] + far[1], at[2] + far[2]];
@@ -215,7 +224,7 @@ mod tests {
             grid.build(&used, &positions, cell_size);
             let outer = inner + more;
             let (mut before, mut near) = (SlotSet::default(), SlotSet::default());
-            (0..400_u16).filter(|slot| held[usize::from(*slot)]).for_each(|slot| before.insert(slot));
+            used.iter().filter(|slot| held[usize::from(*slot) % held.len()]).for_each(|slot| before.insert(slot));
             near.clear(positions.len());
             grid.add_near(center, (inner, outer), &before, (&mut near, &mut Vec::new()));
             for slot in used.iter() {
