@@ -41,18 +41,19 @@ pub enum CoresError {
 }
 
 impl Cores {
-    /// Runs `start` with the calling thread kept to these processors, and keeps it to the others from then on. What a thread
-    /// starts is where the thread is: a process or a thread that `start` starts is on these, what is started later is not.
+    /// Runs `start` on these processors, and keeps the calling thread to the others from now on. What a thread starts is where
+    /// the thread is: what `start` starts is on these, and what the caller starts later is not.
     ///
     /// # Errors
     ///
-    /// When one of them may not be used, or none would be left. Then nothing was started and the thread is where it was.
-    pub fn keep_apart<T>(&self, start: impl FnOnce() -> T) -> Result<T, CoresError> {
-        let others = self.others()?;
-        affinity::set(&self.0)?;
-        let started = start();
-        affinity::set(&others.0)?;
-        Ok(started)
+    /// When one of them may not be used, or none would be left. Then nothing was started.
+    pub fn keep_apart<T: Send>(&self, start: impl FnOnce() -> T + Send) -> Result<T, CoresError> {
+        affinity::set(&self.others()?.0)?;
+        // A thread of its own goes there, so that after the start nothing is left that could fail.
+        let there = || affinity::set(&self.0).map(|()| start());
+        let started = std::thread::scope(|scope| scope.spawn(there).join());
+        let started = started.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(started?)
     }
 
     /// Those that are left to the calling thread when somebody else has these.
