@@ -344,15 +344,8 @@ impl Scratch {
     fn plan_destroyed(&mut self, range: SlotRange, base: Option<View<'_>>, sight: &Sight<'_>) {
         let frame = sight.frame;
         let then = base.and_then(|base| frame.columns_at(base.tick));
-        for index in self.sets.words_of(range) {
-            // Mostly nobody goes.
-            let gone = self.sets.word(index).gone;
-            let gone = if gone == 0 {
-                0
-            } else {
-                gone & range.mask(index)
-            };
-            for slot in slots_of(index, gone) {
+        for (index, mask) in self.sets.masks(range) {
+            for slot in slots_of(index, self.sets.word(index).gone & mask) {
                 let stale = base
                     .and_then(|base| base.stale(slot))
                     .map(|stale| stale.who);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::str::FromStr;
 
-/// No processor has a number as large as this.
+/// Processors have smaller numbers than this: as many are in a set of the kernel's.
 const MOST: usize = 1_024;
 
 const ALLOWED: &str =
@@ -33,7 +33,7 @@ pub enum CoresError {
         usable: Cores,
     },
     /// The load test needs one too.
-    #[error("none is left to the load test; allowed are some of {usable}, and not all")]
+    #[error("none is left to the load test, which needs one too; this process may use {usable}")]
     NoneLeft {
         /// What this process may use.
         usable: Cores,
@@ -122,19 +122,18 @@ mod affinity {
 
     use super::MOST;
 
+    const _: () = assert!(MOST <= CpuSet::MAX_CPU, "a set has room for each");
+
     /// The processors of the calling thread.
     pub(super) fn get() -> io::Result<BTreeSet<usize>> {
         let set = sched_getaffinity(None)?;
-        let most = MOST.min(CpuSet::MAX_CPU);
-        Ok((0..most).filter(|core| set.is_set(*core)).collect())
+        Ok((0..MOST).filter(|core| set.is_set(*core)).collect())
     }
 
     /// Keeps the calling thread to these.
     pub(super) fn set(cores: &BTreeSet<usize>) -> io::Result<()> {
         let mut set = CpuSet::new();
-        for core in cores.range(..CpuSet::MAX_CPU) {
-            set.set(*core);
-        }
+        cores.iter().for_each(|core| set.set(*core));
         Ok(sched_setaffinity(None, &set)?)
     }
 }
@@ -198,7 +197,7 @@ mod tests {
         assert_eq!(others("0"), Ok("1,2,3".to_owned()));
         assert_eq!(others("1-2"), Ok("0,3".to_owned()));
         let refusal = others("0-3").expect_err("none is left");
-        assert!(refusal.contains("0,1,2,3, and not all"), "{refusal}");
+        assert!(refusal.contains("may use 0,1,2,3"), "{refusal}");
         let refusal = others("3-5").expect_err("there are four");
         assert!(refusal.contains("no processor 4"), "{refusal}");
     }

@@ -18,6 +18,7 @@ pub(super) struct Known {
     held: Vec<u64>,
     ever: Vec<u64>,
     seen: Vec<u64>,
+    /// Who is held at one of the earlier ticks, while they are put together.
     one: Vec<u64>,
 }
 

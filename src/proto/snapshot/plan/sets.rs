@@ -118,7 +118,7 @@ impl Sets {
 
     /// The words of a range in which somebody may be.
     #[inline]
-    pub(super) fn words_of(&self, range: SlotRange) -> Range<usize> {
+    fn words_of(&self, range: SlotRange) -> Range<usize> {
         range.words_within(self.span.clone())
     }
 
